@@ -1,0 +1,1 @@
+"""Ten analyses, one room each; `catalogue` lists them."""
