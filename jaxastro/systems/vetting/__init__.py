@@ -1,0 +1,1 @@
+"""Transit vetting: planet or false positive."""
