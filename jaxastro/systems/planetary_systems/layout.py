@@ -1,6 +1,6 @@
-"""What an example is: one planetary system, padded to a fixed number of planets, and what may be known of it beforehand.
+"""What an example is: one planetary system, padded to a fixed length, and what may be known of it beforehand.
 
-All quantities are base-ten logarithms of plain numbers: semi-major axis in AU, mass in Earth masses, radius in Earth radii.
+All quantities are base-ten logarithms of plain numbers: semi-major axis in AU, mass and radius in Earth units.
 Leading axes are free: a batch of systems is the same tuple with a `system` axis in front of every array.
 """
 
@@ -20,6 +20,9 @@ external photo-evaporation in solar masses a year."""
 
 class Known(NamedTuple):
     """Planets of a system that were observed, in any order, with Gaussian errors in the logarithm.
+
+    The axis of a known planet is always present and taken as exact (periods are); its mass and radius may be absent.
+    The axis `known` may have any length, 0 included.
 
     Attributes:
         value: log10 of semi-major axis [AU], mass and radius [Earth], 0 where absent.
