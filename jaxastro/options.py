@@ -22,6 +22,7 @@ class Common:
     """Options that every verb of every system has."""
 
     quiet: bool = option(False, "show no progress")
+    overwrite: bool = option(False, "replace an existing output")
 
 
 def build(kind: type[T], values: Mapping[str, Any]) -> T:

@@ -1,0 +1,13 @@
+"""`jaxastro explain`: figures and tables of why the model says what it says."""
+
+from jaxastro.cli.arguments import Verb
+from jaxastro.cli.dispatch import run
+
+VERB = Verb(
+    "explain", "figures and tables of why the model says what it says", target="RUN", data="required", output="required"
+)
+
+
+def main(words: list[str]) -> None:
+    """Run the verb on the words that follow it."""
+    run(VERB, words)
