@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import difflib
 import importlib
+import inspect
 import json
 import sys
 import types
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from jaxastro.errors import ArtefactError, InputError
-from jaxastro.options import build, read_toml
+from jaxastro.options import Common, build, read_toml
 from jaxastro.systems.catalogue import SYSTEMS
 
 
@@ -41,7 +42,6 @@ class Call(NamedTuple):
     target: str
     data: Path | None
     output: Path | None
-    overwrite: bool
     json: bool
     debug: bool
     devices: int | None
@@ -81,20 +81,17 @@ def parse(verb: Verb, words: list[str]) -> Call:
     kind = verbs[verb.name]
     parser = _parser(verb, f"{prog} {target}", kind)
     given = vars(parser.parse_all(words[1:]))
-    fixed = {
-        name: given.pop(name, None) for name in ("data", "output", "overwrite", "json", "debug", "config", "devices")
-    }
+    fixed = {name: given.pop(name, None) for name in ("data", "output", "json", "debug", "config", "devices")}
     values = read_toml(Path(fixed["config"])) if fixed["config"] else {}
     options = build(kind, {**values, **given})
-    path = lambda name: None if fixed[name] is None else Path(fixed[name])  # noqa: E731
-    if path("data") is not None and not path("data").exists():
-        raise InputError(f"{path('data')} does not exist; give an existing file or folder.")
+    data, output = (None if fixed[name] is None else Path(fixed[name]) for name in ("data", "output"))
+    if data is not None and not data.exists():
+        raise InputError(f"{data} does not exist; give an existing file or folder.")
     return Call(
         system=system,
         target=target,
-        data=path("data"),
-        output=path("output"),
-        overwrite=bool(fixed["overwrite"]),
+        data=data,
+        output=output,
         json=bool(fixed["json"]),
         debug=bool(fixed["debug"]),
         devices=fixed["devices"],
@@ -111,7 +108,6 @@ def _parser(verb: Verb, prog: str, kind: type) -> Parser:
     if verb.output != "none":
         required = verb.output == "required"
         parser.add_argument("-o", "--output", required=required, metavar="PATH", help="where to write")
-        parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
     parser.add_argument("--config", metavar="TOML", help="file of options; those given here rule")
     parser.add_argument("--json", action="store_true", help="print the result for programs")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
@@ -125,18 +121,9 @@ def _parser(verb: Verb, prog: str, kind: type) -> Parser:
 
 
 def _description(verb: Verb, kind: type) -> str:
-    """The verb's line and the docstrings of its options, most specific first."""
-    own = [
-        c.__doc__
-        for c in kind.__mro__
-        if dataclasses.is_dataclass(c) and c.__doc__ and c.__module__ != "jaxastro.options"
-    ]
-    texts = [_dedent(doc) for doc in own if not doc.startswith(f"{kind.__name__}(")]
-    return "\n\n".join(dict.fromkeys(texts)) or verb.help
-
-
-def _dedent(doc: str) -> str:
-    return "\n".join(line[4:] if line.startswith("    ") else line for line in doc.strip().splitlines())
+    """The docstrings of the options dataclass and of those it extends, most specific first."""
+    classes = [c for c in kind.__mro__ if dataclasses.is_dataclass(c) and c is not Common]
+    return "\n\n".join(inspect.cleandoc(c.__doc__) for c in classes if c.__doc__) or verb.help
 
 
 def _add(parser: Parser, field: dataclasses.Field, hint: Any) -> None:
@@ -193,12 +180,12 @@ def _shown(default: Any) -> str:
 
 
 def _known(name: str, prog: str) -> str:
-    if name in SYSTEMS and SYSTEMS[name].ready:
-        return name
-    if name in SYSTEMS:
-        Parser(prog=prog).error(f"{name} is planned and not there yet; ready are {', '.join(_ready())}")
-    near = difflib.get_close_matches(name, SYSTEMS, n=1)
-    Parser(prog=prog).error(f"'{name}' is no system" + (f"; did you mean {near[0]}" if near else ""))
+    if name not in SYSTEMS:
+        near = difflib.get_close_matches(name, SYSTEMS, n=1)
+        Parser(prog=prog).error(f"'{name}' is no system" + (f"; did you mean {near[0]}" if near else ""))
+    if not SYSTEMS[name].ready:
+        Parser(prog=prog).error(f"'{name}' is planned and not there yet; ready are {', '.join(_ready())}")
+    return name
 
 
 def _system_of(run: Path) -> str:

@@ -3,9 +3,7 @@
 from jaxastro.cli.arguments import Verb
 from jaxastro.cli.dispatch import run
 
-VERB = Verb(
-    "check", "what is understood of a file, row by row where it is not", target="SYSTEM", data="required", output="none"
-)
+VERB = Verb("check", "what is understood of a file, row by row where it is not", target="SYSTEM")
 
 
 def main(words: list[str]) -> None:

@@ -3,9 +3,7 @@
 from jaxastro.cli.arguments import Verb
 from jaxastro.cli.dispatch import run
 
-VERB = Verb(
-    "complete", "what is likely to exist beside what DATA knows", target="RUN", data="required", output="optional"
-)
+VERB = Verb("complete", "what is likely to exist beside what DATA knows", output="optional")
 
 
 def main(words: list[str]) -> None:

@@ -15,7 +15,7 @@ def run(verb: Verb, words: list[str]) -> None:
     if call.output is not None:
         from jaxastro.io import refuse_existing
 
-        refuse_existing(call.output, overwrite=call.overwrite)
+        refuse_existing(call.output, overwrite=call.options.overwrite)
     _use_devices(call.devices)
     function = getattr(importlib.import_module(f"jaxastro.systems.{call.system}.system"), verb.name)
     result = function(*_positional(verb, call), call.options)

@@ -7,7 +7,8 @@ from jaxastro.cli.show import show_report
 from jaxastro.report import Report
 
 _NEEDED = (
-    "jaxastro", "jax", "jaxlib", "equinox", "flax", "optax", "numpyro", "numpy", "astropy", "scikit-learn", "matplotlib",
+    "jaxastro", "jax", "jaxlib", "equinox", "flax", "optax", "numpyro", "numpy", "astropy", "scikit-learn",
+    "matplotlib",
 )  # fmt: skip
 _OPTIONAL = {"arviz": "peers", "nifty": "peers", "shap": "peers", "xgboost-cpu": "trees", "torch": "benchmarks"}
 

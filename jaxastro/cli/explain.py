@@ -3,9 +3,7 @@
 from jaxastro.cli.arguments import Verb
 from jaxastro.cli.dispatch import run
 
-VERB = Verb(
-    "explain", "figures and tables of why the model says what it says", target="RUN", data="required", output="required"
-)
+VERB = Verb("explain", "figures and tables of why the model says what it says", output="required")
 
 
 def main(words: list[str]) -> None:

@@ -3,7 +3,7 @@
 from jaxastro.cli.arguments import Verb
 from jaxastro.cli.dispatch import run
 
-VERB = Verb("predict", "one row of results per row of DATA", target="RUN", data="required", output="optional")
+VERB = Verb("predict", "one row of results per row of DATA", output="optional")
 
 
 def main(words: list[str]) -> None:

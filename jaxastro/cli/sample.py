@@ -3,7 +3,7 @@
 from jaxastro.cli.arguments import Verb
 from jaxastro.cli.dispatch import run
 
-VERB = Verb("sample", "draw from a generative model", target="RUN", data="none", output="optional")
+VERB = Verb("sample", "draw from a generative model", data="none", output="optional")
 
 
 def main(words: list[str]) -> None:

@@ -55,8 +55,15 @@ def stage_directory(target: str | Path, *, overwrite: bool = False) -> Iterator[
         else:
             temporary.replace(target)
         _sync(target.parent)
+        shutil.rmtree(partial(target), ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def partial(target: str | Path) -> Path:
+    """Where the checkpoints of an unfinished `target` are kept; gone once `stage_directory` finished it."""
+    target = Path(target)
+    return target.with_name(f"{target.name}.partial")
 
 
 def refuse_existing(target: str | Path, *, overwrite: bool) -> None:

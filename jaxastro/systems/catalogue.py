@@ -47,7 +47,10 @@ SYSTEMS = {
     "astrochemistry": Entry(
         "emulator of molecular ratios, Shapley values, UMAP groups", "Vermarien et al. 2025, A&A 699, A18"
     ),
-    "stellar_mass": Entry("what each input knows about stellar mass, and why", "causal and information analysis"),
+    "stellar_mass": Entry(
+        "what each input knows about stellar mass, and why",
+        "causal and information analysis",
+    ),
     "sky": Entry(
         "Bayesian multi-band sky: diffuse, points and extended sources told apart by tension",
         "Guardiani et al. 2025, A&A 703, A203",
