@@ -1,1 +1,52 @@
-"""TODO"""
+"""Scores with intervals, calibration, folds, conformal sets, prior shift and two-sample tests."""
+
+from jaxastro.stats.intervals import Score, interval, paired, wilson
+from jaxastro.stats.scores import (
+    Bins,
+    Curve,
+    accuracy,
+    average_precision,
+    balanced_accuracy,
+    brier,
+    confusion,
+    curve,
+    ece,
+    equal_mass_bins,
+    f1,
+    log_loss,
+    mce,
+    r2,
+    recall_at_precision,
+    rmse,
+    roc_auc,
+    specificity_at_npv,
+    threshold_at_npv,
+    threshold_at_precision,
+)
+
+__all__ = [
+    "Bins",
+    "Curve",
+    "Score",
+    "accuracy",
+    "average_precision",
+    "balanced_accuracy",
+    "brier",
+    "confusion",
+    "curve",
+    "ece",
+    "equal_mass_bins",
+    "f1",
+    "interval",
+    "log_loss",
+    "mce",
+    "paired",
+    "r2",
+    "recall_at_precision",
+    "rmse",
+    "roc_auc",
+    "specificity_at_npv",
+    "threshold_at_npv",
+    "threshold_at_precision",
+    "wilson",
+]
