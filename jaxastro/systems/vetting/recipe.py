@@ -19,6 +19,7 @@ class Recipe:
         bins: bins of every view that exists, by view name.
         channels: channels of every view, by view name; where the recipe has validity the last channel is 1 where a
             bin holds cadences and 0 where it was interpolated.
+        secondary_cut: bins of the secondary view that is cut out of the global view around phase 0.5; 0 for none.
     """
 
     kind: str = "watson"
@@ -28,6 +29,7 @@ class Recipe:
     channels: Mapping[str, int] = dataclasses.field(
         default_factory=lambda: {**dict.fromkeys(VIEWS, 2), "centroid": 3},
     )
+    secondary_cut: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """The recipe as plain JSON types, for the model card."""
@@ -44,3 +46,11 @@ class Recipe:
         if extra := sorted(set(values) - known):
             raise InputError(f"The view recipe has unknown fields {', '.join(extra)}; update jaxastro to read it.")
         return cls(**values)
+
+
+def ready_made_recipe(bins: Mapping[str, int]) -> Recipe:
+    """The recipe of ready-made views, known by their lengths: AstroNet's for Kepler (2001, 201) or TESS (201, 61)."""
+    known = {(2001, 201): ("astronet-kepler", 75), (201, 61): ("astronet-tess", 0)}
+    kind, cut = known.get((bins["global"], bins["main"]), ("unknown", 0))
+    bins = {**bins, **({"secondary": cut} if cut and "secondary" not in bins else {})}
+    return Recipe(kind=kind, bins=bins, channels=dict.fromkeys(bins, 1), secondary_cut=cut)
