@@ -66,15 +66,10 @@ def interval(
     """
     arrays = tuple(np.asarray(a) for a in arrays)
     objects = _objects(arrays, groups)
-    weighted = "weight" in inspect.signature(score).parameters
-
-    def drawn(count: np.ndarray) -> float:
-        if weighted:
-            return score(*arrays, weight=count.astype(float))
-        rows = np.repeat(np.arange(len(count)), count)
-        return score(*(a[rows] for a in arrays))
-
-    return percentiles(score(*arrays), drawn, _counts(objects, n, seed), level, n_objects=int(objects.max()) + 1)
+    draws = _counts(objects, n, seed)
+    return percentiles(
+        score(*arrays), lambda draw: _resampled(score, arrays, draw), draws, level, n_objects=int(objects.max()) + 1
+    )
 
 
 def paired(
@@ -89,16 +84,15 @@ def paired(
     level: float = 0.95,
 ) -> Score:
     """score(truth, a) - score(truth, b), with both scored on the same resampled objects; arguments as `interval`."""
-    if "weight" in inspect.signature(score).parameters:
-
-        def difference(truth: np.ndarray, a: np.ndarray, b: np.ndarray, weight: Rows | None = None) -> float:
-            return score(truth, a, weight=weight) - score(truth, b, weight=weight)
-    else:
-
-        def difference(truth: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
-            return score(truth, a) - score(truth, b)
-
-    return interval(difference, truth, a, b, groups=groups, n=n, seed=seed, level=level)
+    truth, a, b = np.asarray(truth), np.asarray(a), np.asarray(b)
+    objects = _objects((truth, a, b), groups)
+    return percentiles(
+        score(truth, a) - score(truth, b),
+        lambda draw: _resampled(score, (truth, a), draw) - _resampled(score, (truth, b), draw),
+        _counts(objects, n, seed),
+        level,
+        n_objects=int(objects.max()) + 1,
+    )
 
 
 def wilson(k: float, n: float, level: float = 0.95) -> Score:
@@ -129,6 +123,13 @@ def _counts(objects: np.ndarray, n: int, seed: int) -> Iterator[np.ndarray]:
     rng, size = np.random.default_rng(seed), int(objects.max()) + 1
     for _ in range(n):
         yield np.bincount(rng.integers(size, size=size), minlength=size)[objects]
+
+
+def _resampled(score: Callable[..., float], arrays: tuple[np.ndarray, ...], count: np.ndarray) -> float:
+    if "weight" in inspect.signature(score).parameters:
+        return score(*arrays, weight=count.astype(float))
+    rows = np.repeat(np.arange(len(count)), count)
+    return score(*(a[rows] for a in arrays))
 
 
 def percentiles(

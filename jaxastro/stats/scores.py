@@ -176,8 +176,8 @@ def equal_mass_bins(truth: Rows, probability: Rows, bins: int = 10) -> Bins:
     which = np.searchsorted(edges, probability)
     count = np.bincount(which, minlength=bins)
     there = count > 0
-    mean = [np.bincount(which, values, bins)[there] / count[there] for values in (probability, truth)]
-    return Bins(*mean, count[there].astype(float))
+    forecast, frequency = (np.bincount(which, of, bins)[there] / count[there] for of in (probability, truth))
+    return Bins(forecast, frequency, count[there].astype(float))
 
 
 def ece(truth: Rows, probability: Rows, bins: int = 10) -> float:
