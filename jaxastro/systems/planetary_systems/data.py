@@ -1,0 +1,492 @@
+"""Planet tables in, systems out: the rows of any archive become padded systems for training, or a star's planets."""
+
+import dataclasses
+import difflib
+import gzip
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from string import ascii_lowercase
+
+import jax.numpy as jnp
+import numpy as np
+from astropy import constants
+from astropy import units as u
+from astropy.table import Table
+from jaxtyping import Float
+
+from jaxastro.errors import InputError
+from jaxastro.systems.planetary_systems.columns import ALIASES, Header, Measured, as_text, parse_column
+from jaxastro.systems.planetary_systems.layout import CONTEXT, INNER, OUTER, PLANETS, System, nothing_known
+
+DROPPED_LISTS = ("Retracted", "Controversial", "Kepler Objects of Interest", "Orphan")
+"""Lists of the Open Exoplanet Catalogue whose planets are left out."""
+
+EARTH_RADII_IN_SOLAR = float(constants.R_sun / constants.R_earth)  # pyright: ignore[reportOperatorIssue]
+
+
+@dataclasses.dataclass(frozen=True)
+class Planets:
+    """The planets of a table, one entry per row that was kept, ordered by system (as first met) and semi-major axis.
+
+    Attributes:
+        system: name or number of the star.
+        letter: letter of the planet, or its place counted from the star.
+        row: row in the file, counted from 1.
+        aliases: further names of the star, joined by `|`.
+        a: semi-major axis in AU, from the period where the table has none.
+        mass: true mass in Earth masses, or its upper limit.
+        msini: minimum mass in Earth masses, or its upper limit.
+        radius: radius in Earth radii.
+        star_mass: in solar masses.
+        context: what `CONTEXT` names, NaN where unknown.
+        notes: sentences on what was understood, filled in or left out.
+        used: the column that each quantity came from.
+    """
+
+    system: np.ndarray
+    letter: np.ndarray
+    row: np.ndarray
+    aliases: np.ndarray
+    a: Measured
+    mass: Measured
+    msini: Measured
+    radius: Measured
+    star_mass: Float[np.ndarray, " planet"]
+    context: Float[np.ndarray, "planet context"]
+    notes: tuple[str, ...] = ()
+    used: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.system)
+
+    def at(self, index: np.ndarray) -> "Planets":
+        """The chosen planets in the given order."""
+        names = [f.name for f in dataclasses.fields(self) if f.name not in ("notes", "used")]
+        return dataclasses.replace(self, **{name: getattr(self, name)[index] for name in names})
+
+    def hosts(self) -> list[str]:
+        """The stars in the order of the table."""
+        return list(dict.fromkeys(self.system))
+
+
+def read_table(path: Path) -> Table:
+    """A CSV, ECSV, FITS or whitespace-separated table, compressed or not; byte-order marks and `#` comments are
+    skipped.
+
+    Raises:
+        InputError: the file is absent, empty or no table.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(
+            f"{path}: no such file; expected a table with one row per planet (CSV, ECSV or FITS, also .gz)."
+        )
+    try:
+        name = path.name.removesuffix(".gz")
+        if name.endswith((".fits", ".fit")):
+            return Table.read(path, format="fits")
+        raw = path.read_bytes()
+        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig").replace("\r\n", "\n")
+        if text.startswith("# %ECSV"):
+            return Table.read(text.splitlines(), format="ascii.ecsv")
+        comma = "," in next((line for line in text.splitlines() if line and not line.startswith("#")), "")
+        return Table.read(text.splitlines(), format="ascii.csv" if comma else "ascii.basic", comment="#")
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"{path}: expected a table with one row per planet (CSV, ECSV or FITS), found: {reason}."
+        ) from error
+
+
+def host_of(planet: str) -> str:
+    """The star of a planet's name: the letter, or the number of a candidate, is stripped."""
+    return re.sub(r"(?<=\S)\s+[b-z]$|(?<=\d)[b-z]$|\.\d\d$", "", planet.strip())
+
+
+def letter_of(planet: str) -> str:
+    """The letter (or candidate number) at the end of a planet's name, '' without one."""
+    return planet.strip()[len(host_of(planet)) :].strip(" .")
+
+
+def read_planets(path: Path, *, units: Mapping[str, str] | None = None, discs: Path | None = None) -> Planets:
+    """The planets of a table: of the NASA Exoplanet Archive, the Bern model, the Open Exoplanet Catalogue or any that
+    names alike.
+
+    Args:
+        path: the table.
+        units: unit of a quantity (`a`, `period`, `mass`, `radius`) where the header does not say it, or says it
+        wrongly.
+        discs: initial conditions of the discs (`NGPPS_variables.txt`), joined by the number of the system.
+
+    Raises:
+        InputError: a column, cell or unit cannot be understood; it is named.
+    """
+    table = read_table(path)
+    if len(table) == 0:
+        raise InputError(f"{path}: the table has no rows; expected one row per planet.")
+    header = Header(table, str(path), units or {})
+    notes: list[str] = []
+    system, letter = _names(header, notes)
+    quantity = {
+        name: header.measured(name) for name in ("mass", "msini", "best_mass", "radius", "radius_ratio", "a", "period")
+    }
+    weighed = header.measured("star_mass")
+    star = {name: _per_star(header.measured(name).value, system) for name in
+            ("star_mass", "star_radius", "metallicity", "disc_mass", "inner_edge", "wind")}  # fmt: skip
+    mass, msini = _told_apart(header, quantity, notes)
+    positive = lambda v: np.where(v > 0, v, np.nan)  # noqa: E731
+    with np.errstate(invalid="ignore"):
+        context = np.stack(
+            [np.log10(positive(star["star_mass"])), star["metallicity"]]
+            + [np.log10(positive(star[name])) for name in ("disc_mass", "inner_edge", "wind")], -1
+        )  # fmt: skip
+    aliases = [as_text(table[header.original[name]]) for name in ALIASES if name in header.original]
+    planets = Planets(
+        system=system,
+        letter=letter,
+        row=np.arange(1, len(table) + 1),
+        aliases=np.array(
+            ["|".join(filter(None, names)) for names in zip(*aliases, strict=True)] or [""] * len(table), object
+        ),
+        a=_semi_major_axis(
+            header, quantity, star["star_mass"], _per_star(weighed.upper / weighed.value, system), notes
+        ),
+        mass=mass,
+        msini=msini,
+        radius=_radius(header, quantity, star["star_radius"]),
+        star_mass=star["star_mass"],
+        context=context,
+        notes=tuple(notes),
+        used=dict(header.used),
+    )
+    planets = _checked(planets, header)
+    return join_discs(planets, read_discs(discs)) if discs else planets
+
+
+def _names(header: Header, notes: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """System and letter of every row; blank cells below a star's first row belong to that star."""
+    system, planet = header.text("system"), header.text("planet")
+    if system is None and planet is None:
+        raise InputError(
+            f"{header.where}: found neither a system column (hostname, system_number) nor planet names (pl_name, "
+            f"name); "
+            f"the columns are {', '.join(map(str, header.table.colnames[:12]))}."
+        )
+    named = system if system is not None else planet
+    star = header.measured("star_mass").value
+    filled = named.copy()
+    for i, name in enumerate(named):
+        if not name:
+            if i == 0 or not np.isnan(star[i]):
+                raise InputError(f"{header.where}, row {i + 1}: the name of the star is blank; fill it in.")
+            filled[i] = filled[i - 1]
+    if any(named != filled):
+        notes.append(
+            f"{int(sum(named != filled))} rows without a name were taken as further planets of the star above."
+        )
+    letters = np.array([letter_of(p) for p in (planet if planet is not None else filled)], object)
+    if "pl_letter" in header.original:
+        letters = as_text(header.table[header.original["pl_letter"]])
+    if not any(letters) and any(named != filled):
+        letters = np.array([ascii_lowercase[1 + list(filled[:i]).count(name)] for i, name in enumerate(filled)], object)
+    if system is None:
+        filled = np.array([host_of(name) for name in filled], object)
+        if header.dialect == "Open Exoplanet Catalogue":
+            filled[[str(v) == "Solar System" for v in header.table["list"]]] = "Sun"
+    return filled, letters
+
+
+def _per_star(values: np.ndarray, system: np.ndarray) -> np.ndarray:
+    """A property of the star, filled from the first row of the system that has it."""
+    first: dict[str, float] = {}
+    for name, value in zip(system, values, strict=True):
+        if not np.isnan(value):
+            first.setdefault(name, value)
+    return np.array([v if not np.isnan(v) else first.get(s, np.nan) for s, v in zip(system, values, strict=True)])
+
+
+def _told_apart(header: Header, quantity: dict[str, Measured], notes: list[str]) -> tuple[Measured, Measured]:
+    """True and minimum masses; the archive's best mass is sorted by its provenance."""
+    mass, msini, best = quantity["mass"], quantity["msini"], quantity["best_mass"]
+    if "pl_bmassprov" in header.original:
+        source = np.char.lower(as_text(header.table[header.original["pl_bmassprov"]]).astype(str))
+        minimum, true = source == "msini", (source == "mass") | (source == "msin(i)/sin(i)")
+        guessed = ~minimum & ~true & ~np.isnan(best.value)
+        if guessed.any():
+            notes.append(f"{int(guessed.sum())} best masses are not measured (pl_bmassprov) and were left out.")
+    else:
+        true = ~np.isnan(quantity["radius"].value)
+        minimum = ~true
+        if not np.isnan(best.value).all():
+            notes.append("pl_bmassprov is absent, so pl_bmasse was taken as m sin i where there is no radius.")
+    if header.dialect == "Open Exoplanet Catalogue":
+        velocity = as_text(header.table[header.original["discoverymethod"]]) == "RV"
+        tilted = velocity & np.isnan(parse_column(header.table[header.original["inclination"]], header.where).value)
+        notes.append(
+            f"{int((tilted & ~np.isnan(mass.value)).sum())} masses of planets found by radial velocity, of unknown "
+            f"inclination, are m sin i."
+        )
+        return mass.where(~tilted), mass.where(tilted)
+    return _first(mass, best, true), _first(msini, best, minimum)
+
+
+def _first(measured: Measured, other: Measured, where: np.ndarray) -> Measured:
+    """`measured`, filled from `other` where it is absent and `where` allows."""
+    fill = np.isnan(measured.value) & where
+    return Measured(
+        *(np.where(fill, getattr(other, f.name), getattr(measured, f.name)) for f in dataclasses.fields(measured))
+    )
+
+
+def _semi_major_axis(
+    header: Header, quantity: dict[str, Measured], star_mass: np.ndarray, mass_error: np.ndarray, notes: list[str]
+) -> Measured:
+    """Semi-major axis in AU, by Kepler's third law where only the period is given."""
+    if not header.find("a") and not header.find("period"):
+        raise InputError(
+            f"{header.where}: found neither a semi-major axis (pl_orbsmax, a) nor a period (pl_orbper) with stellar "
+            f"mass (st_mass)."
+        )
+    a, period = quantity["a"], quantity["period"]
+    for name, q in (("semi-major axis", a), ("period", period)):
+        bad = np.flatnonzero(q.value <= 0)
+        if bad.size:
+            raise InputError(
+                f"{header.where}, row {bad[0] + 1}: the {name} is {q.value[bad[0]]:g}; expected a positive number, "
+                f"or an empty cell."
+            )
+    with np.errstate(invalid="ignore"):
+        from_period = (period.value / 365.25) ** (2 / 3) * star_mass ** (1 / 3)
+    upper, lower = (
+        from_period * np.hypot(2 / 3 * np.nan_to_num(e) / period.value, np.nan_to_num(mass_error) / 3)
+        for e in (period.upper, period.lower)
+    )
+    kepler = Measured(from_period, upper, lower, np.zeros(len(star_mass), bool))
+    used = np.isnan(a.value) & ~np.isnan(from_period)
+    if used.any():
+        notes.append(f"{int(used.sum())} semi-major axes were computed from period and stellar mass.")
+    return _first(a, kepler, np.ones(len(star_mass), bool))
+
+
+def _radius(header: Header, quantity: dict[str, Measured], star_radius: np.ndarray) -> Measured:
+    """Radius in Earth radii, from the ratio to the star's where only that is given."""
+    ratio = quantity["radius_ratio"]
+    scale = star_radius * EARTH_RADII_IN_SOLAR
+    from_ratio = Measured(ratio.value * scale, ratio.upper * scale, ratio.lower * scale, ratio.limit)
+    return _first(quantity["radius"], from_ratio, np.ones(len(scale), bool))
+
+
+def _checked(planets: Planets, header: Header) -> Planets:
+    """Planets that can be used, sorted; refuses impossible values and contradictions, drops repeats."""
+    notes = [*planets.notes, *header.ignored]
+    for name in ("mass", "msini", "radius"):
+        bad = np.flatnonzero(getattr(planets, name).value <= 0)
+        if bad.size:
+            value = getattr(planets, name).value[bad[0]]
+            raise InputError(
+                f"{header.where}, row {bad[0] + 1}: {name} is {value:g}; expected a positive number, or an empty "
+                f"cell if it is unknown."
+            )
+    keep = ~np.isnan(planets.a.value)
+    if not keep.all():
+        notes.append(
+            f"{int((~keep).sum())} rows have neither a semi-major axis nor a period with stellar mass and were left "
+            f"out."
+        )
+    outside = keep & ((planets.a.value <= 10**INNER) | (planets.a.value >= 10**OUTER))
+    if outside.any():
+        notes.append(
+            f"{int(outside.sum())} planets inside {10**INNER:.2g} AU or beyond {10**OUTER:.0f} AU were left out."
+        )
+    keep &= ~outside
+    if "list" in header.original and header.dialect:
+        listed = as_text(header.table[header.original["list"]])
+        doubted = np.array([any(word in text for word in DROPPED_LISTS) for text in listed])
+        if doubted.any():
+            notes.append(f"{int(doubted.sum())} planets on the lists {', '.join(DROPPED_LISTS)} were left out.")
+        keep &= ~doubted
+    if "default_flag" in header.original:
+        keep &= np.asarray(header.table[header.original["default_flag"]]).astype(float) == 1
+    keep &= ~_repeated(planets, keep, header, notes)
+    if not keep.any():
+        raise InputError(f"{header.where}: no row has a planet that can be used; {' '.join(notes)}")
+    order = {name: i for i, name in enumerate(dict.fromkeys(planets.system))}
+    rank = np.lexsort((planets.a.value, [order[name] for name in planets.system]))
+    return dataclasses.replace(planets.at(rank[keep[rank]]), notes=tuple(notes))
+
+
+def _repeated(planets: Planets, keep: np.ndarray, header: Header, notes: list[str]) -> np.ndarray:
+    """Rows that say the same as an earlier one; a planet with two different rows is refused."""
+    seen: dict[tuple, int] = {}
+    repeated = np.zeros(len(planets), bool)
+    numbers = np.stack([planets.a.value, planets.mass.value, planets.msini.value, planets.radius.value], -1)
+    for i in np.flatnonzero(keep):
+        letter = planets.letter[i]
+        name = (
+            (planets.system[i], letter)
+            if letter
+            else (planets.system[i], *map(float, np.nan_to_num(numbers[i], nan=-1)))
+        )
+        if name in seen and not np.array_equal(numbers[i], numbers[seen[name]], equal_nan=True):
+            raise InputError(
+                f"{header.where}: planet '{planets.system[i]} {letter}' stands in rows {seen[name] + 1} and {i + 1} "
+                f"with "
+                "different values; keep one row per planet (the archive's default_flag column does)."
+            )
+        repeated[i] = name in seen
+        seen.setdefault(name, int(i))
+    if repeated.any():
+        notes.append(f"{int(repeated.sum())} repeated rows were left out.")
+    return repeated
+
+
+def read_discs(path: Path) -> dict[str, np.ndarray]:
+    """The properties in `CONTEXT` of each disc of an `NGPPS_variables.txt`, by the number of its system.
+
+    The mass of gas is 2 pi Sigma0 r0^b rc^(2-b) / (2-b) with r0 = 5.2 AU (Emsenhuber et al. 2021, A&A 656, A69, eq. 1).
+
+    Raises:
+        InputError: a line is not of the form `SIM00000001 MSTAR=... SIGMA=...`.
+    """
+    discs = {}
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: expected a readable text file of disc properties, found: {error}.") from error
+    for number, line in enumerate(filter(str.strip, lines), start=1):
+        try:
+            value = {k: float(v) for k, v in (word.split("=") for word in line.split()[1:])}
+            slope = 2 - value["EXPO"]
+            grams = (
+                2 * np.pi * value["SIGMA"] * 5.2 ** value["EXPO"] * value["AOUT"] ** slope / slope * u.AU.to("cm") ** 2
+            )
+            discs[str(int(re.sub(r"\D", "", line.split()[0])))] = np.array([
+                np.log10(value["MSTAR"]), np.log10(value["FPG"] / 0.0149), np.log10(grams * u.g.to("solMass")),
+                np.log10(value["AIN"]), np.log10(value["MWIND"]),
+            ])  # fmt: skip
+        except (ValueError, KeyError) as error:
+            raise InputError(
+                f"{path}, line {number}: expected 'SIM00000001 MSTAR=1 SIGMA=147 EXPO=0.9 AIN=.. AOUT=.. FPG=.. "
+                f"MWIND=..', "
+                f"found '{line.strip()[:50]}'."
+            ) from error
+    return discs
+
+
+def join_discs(planets: Planets, discs: Mapping[str, np.ndarray]) -> Planets:
+    """The planets with the context of the disc that has the number of their system.
+
+    Raises:
+        InputError: no disc fits any system.
+    """
+    unknown = np.full(len(CONTEXT), np.nan)
+    context = np.stack([discs.get(str(name), unknown) for name in planets.system])
+    missing = np.isnan(context[:, 0])
+    if missing.all():
+        raise InputError(
+            f"None of the systems (the first is '{planets.system[0]}') has a disc; disc and planet tables must "
+            f"share their numbers."
+        )
+    note = (f"{len(set(planets.system[missing]))} systems have no disc.",) if missing.any() else ()
+    context = np.where(np.isnan(context), planets.context, context)
+    return dataclasses.replace(planets, context=context, notes=(*planets.notes, *note))
+
+
+def to_systems(planets: Planets) -> tuple[System, Table]:
+    """Padded systems for training, and their identities; only planets with a true mass can be learned from.
+
+    Systems with a planet whose mass is unknown, an upper limit or only a minimum are left out whole, since a system
+    that lacks a planet is
+    another system.
+
+    Raises:
+        InputError: a system is longer than the context, or none is complete.
+    """
+    known = ~np.isnan(planets.mass.value) & ~planets.mass.limit
+    hosts = planets.hosts()
+    number = {name: i for i, name in enumerate(hosts)}
+    of = np.array([number[name] for name in planets.system])
+    complete = np.bincount(of, ~known, len(hosts)) == 0
+    size = np.bincount(of, minlength=len(hosts))
+    if not complete.any():
+        raise InputError(
+            f"None of the {len(hosts)} systems has the true mass of all its planets; a model of whole systems needs "
+            f"them."
+        )
+    long = np.flatnonzero(complete & (size > PLANETS))
+    if long.size:
+        raise InputError(
+            f"System '{hosts[long[0]]}' has {size[long[0]]} planets, but {PLANETS} fit; leave out its lightest planets."
+        )
+    rows = np.flatnonzero(complete[of])
+    keep = np.flatnonzero(complete)
+    s = np.searchsorted(keep, of[rows])
+    place = np.arange(len(rows)) - np.searchsorted(s, s)
+
+    def padded(values: np.ndarray, kind: type = np.float32) -> jnp.ndarray:
+        out = np.zeros((len(keep), PLANETS), kind)
+        out[s, place] = np.nan_to_num(values[rows])
+        return jnp.asarray(out)
+
+    radius = np.where(planets.radius.limit, np.nan, planets.radius.value)
+    first = rows[np.searchsorted(s, np.arange(len(keep)))]
+    context = planets.context[first].astype(np.float32)
+    system = System(
+        padded(np.log10(planets.a.value)),
+        padded(np.log10(planets.mass.value)),
+        padded(np.log10(radius)),
+        padded(np.ones(len(planets), bool), bool),
+        padded(~np.isnan(radius), bool),
+        jnp.asarray(np.nan_to_num(context)),
+        jnp.asarray(~np.isnan(context)),
+        nothing_known(len(keep)),
+    )
+    return system, Table({"hostname": [hosts[i] for i in keep], "sy_pnum": size[keep]})
+
+
+def left_out(planets: Planets) -> int:
+    """How many systems `to_systems` leaves out because a mass is missing."""
+    known = ~np.isnan(planets.mass.value) & ~planets.mass.limit
+    return len(set(planets.system[~known]))
+
+
+def find_host(planets: Planets, name: str) -> str:
+    """The star that a star's, planet's or alias's name means, as the table writes it.
+
+    Raises:
+        InputError: the table has no such star; the nearest names are given.
+    """
+    plain = lambda text: re.sub(r"[\s_]+", "", text).lower()  # noqa: E731
+    names = {plain(alias): host for alias, host in reversed([*_all_names(planets)])}
+    for wanted in (name, host_of(name)):
+        if plain(wanted) in names:
+            return names[plain(wanted)]
+    near = [names[n] for n in difflib.get_close_matches(plain(host_of(name)), names, n=3)]
+    hint = (
+        f"did you mean {' or '.join(dict.fromkeys(near))}?"
+        if near
+        else f"its first stars are {', '.join(planets.hosts()[:5])}."
+    )
+    raise InputError(f"The table has no star '{name}'; {hint}")
+
+
+def _all_names(planets: Planets):
+    for host, aliases in zip(planets.system, planets.aliases, strict=True):
+        yield str(host), str(host)
+        for alias in filter(None, aliases.split("|")):
+            yield alias, str(host)
+
+
+__all__ = [
+    "Planets",
+    "find_host",
+    "host_of",
+    "join_discs",
+    "left_out",
+    "letter_of",
+    "read_discs",
+    "read_planets",
+    "read_table",
+    "to_systems",
+]
