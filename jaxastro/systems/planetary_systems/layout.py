@@ -11,6 +11,8 @@ from jaxtyping import Array, Bool, Float
 
 PLANETS = 32
 """The longest system that fits (the axis `planet`)."""
+INNER, OUTER = -2.5, 4.0
+"""log10 AU between which every planet lies; the spacing of the first is counted from `INNER`."""
 KNOWN = 12
 """The most planets that can be given as known (the axis `known`)."""
 CONTEXT = ("log_star_mass", "metallicity", "log_disc_mass", "log_inner_edge", "log_wind")
