@@ -7,7 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "config": ["CITATION", "TITLE", "VERBS"],
         "data": ["Field", "merge_bands", "read", "thin"],
-        "psf": ["gaussian_kernel", "gtpsf_kernels", "image_kernel"],
+        "psf": ["gtpsf_kernels", "image_kernel"],
         "simulate": ["simulate_field"],
     },
 )

@@ -96,9 +96,13 @@ class Train(Data):
     padding: float = option(1.125, "size of the modelled sky in fields; the margin takes flux from outside")
     fluctuations: tuple[float, ...] = option((0.8, 0.4), "prior mean and std of the diffuse ln-flux fluctuations")
     slope: tuple[float, ...] = option((-4.0, 0.5), "prior mean and std of the diffuse power-spectrum slope")
-    flexibility: tuple[float, ...] = option((0.5, 0.2), "prior mean and std of the power spectrum's departure from a line")
+    flexibility: tuple[float, ...] = option(
+        (0.5, 0.2), "prior mean and std of the power spectrum's departure from a line"
+    )
     index: tuple[float, ...] = option((-1.0, 0.5), "prior mean and std of the diffuse spectral index")
-    index_fluctuations: tuple[float, ...] = option((0.3, 0.15), "prior mean and std of the index's fluctuations on the sky")
+    index_fluctuations: tuple[float, ...] = option(
+        (0.3, 0.15), "prior mean and std of the index's fluctuations on the sky"
+    )
     source_index: tuple[float, ...] = option((-1.5, 0.7), "prior mean and std of the sources' spectral index")
     figures: bool = option(True, "draw the figures")
 

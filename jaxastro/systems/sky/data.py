@@ -8,13 +8,25 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxastro.errors import InputError
+from jaxastro.fields.psf import gaussian_kernel
 from jaxastro.systems.sky.config import Data
-from jaxastro.systems.sky.psf import gaussian_kernel, image_kernel
+from jaxastro.systems.sky.psf import image_kernel
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
 
-TRUTH = ("catalog", "diffuse", "extended", "points_pix", "expected", "log_diffuse_ref", "alpha", "level", "seed", "iref")
+TRUTH = (
+    "catalog",
+    "diffuse",
+    "extended",
+    "points_pix",
+    "expected",
+    "log_diffuse_ref",
+    "alpha",
+    "level",
+    "seed",
+    "iref",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +116,9 @@ def _read_npz(path: Path, options: Data) -> Field:
     elif options.psf_sigma:
         psf = np.broadcast_to(gaussian_kernel(options.psf_sigma), (n,) + gaussian_kernel(options.psf_sigma).shape)
     else:
-        raise InputError(f"{path}: there is no array `psf` (band, y, x); add it, or give a Gaussian width by --psf-sigma.")
+        raise InputError(
+            f"{path}: there is no array `psf` (band, y, x); add it, or give a Gaussian width by --psf-sigma."
+        )
     return assemble(
         path.name,
         counts,

@@ -12,11 +12,16 @@ from astropy.io import fits
 from astropy.wcs import WCS, FITSFixedWarning
 
 from jaxastro.errors import InputError
+from jaxastro.fields.psf import gaussian_kernel
 from jaxastro.systems.sky.config import Data
 from jaxastro.systems.sky.data import Field, assemble, merge_bands
-from jaxastro.systems.sky.psf import gaussian_kernel, gtpsf_kernels
+from jaxastro.systems.sky.psf import gtpsf_kernels
 
-ROLES = {"psf": r"psf\d*", "exposure": r"expos\w*?(?=[-_.]|$)|exp(?:map)?(?=[-_.]|$)", "background": r"back(?:ground)?|bkg"}
+ROLES = {
+    "psf": r"psf\d*",
+    "exposure": r"expos\w*?(?=[-_.]|$)|exp(?:map)?(?=[-_.]|$)",
+    "background": r"back(?:ground)?|bkg",
+}
 NOISE = r"counts?|cts|image|img"
 KEYS = ("counts", "exposure", "psf", "psf_sigma", "background", "area", "energies")
 PHOTON_INDEX = 2.5  # weights energies inside one bin of an exposure cube
@@ -82,7 +87,9 @@ def sort_directory(folder: Path, notes: list[str]) -> list[dict[str, Any]]:
         notes += [f"{counts[k].name} is flat beside a cube and was left out." for k in flat]
         counts = {k: p for k, p in counts.items() if k not in flat}
     if not counts:
-        raise InputError(f"{folder}: expected a FITS counts image or cube, found none; see `jaxastro train sky --help`.")
+        raise InputError(
+            f"{folder}: expected a FITS counts image or cube, found none; see `jaxastro train sky --help`."
+        )
     if len(counts) == 1:
         (only,) = counts
         shared = {r: p for k in found if k not in flat for r, p in found[k].items() if r != "counts"}
@@ -262,7 +269,9 @@ def _bin_means(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return values[:-1] * (1 - weight) + values[1:] * weight
 
 
-def _psf(entry: dict[str, Any], image: Image, energy: Any, shape: Any, notes: list[str]) -> tuple[np.ndarray, list[Path]]:
+def _psf(
+    entry: dict[str, Any], image: Image, energy: Any, shape: Any, notes: list[str]
+) -> tuple[np.ndarray, list[Path]]:
     """PSF images, one or one per bin, before they are centred and normalised."""
     if "psf" not in entry:
         if not entry.get("psf_sigma"):

@@ -8,16 +8,6 @@ from jaxastro.errors import InputError
 CORE = 4  # pixels around the peak that define where a PSF image points
 
 
-def gaussian_kernel(sigma: float) -> Float[np.ndarray, "y x"]:
-    """A Gaussian of width `sigma` [pixel], integrated over the pixels, out to 5 sigma."""
-    from scipy.special import erf
-
-    edges = np.arange(-np.ceil(5 * sigma) - 0.5, np.ceil(5 * sigma) + 1)
-    line = np.diff(erf(edges / (np.sqrt(2) * sigma)))
-    kernel = np.outer(line, line)
-    return kernel / kernel.sum()
-
-
 def gtpsf_kernels(
     table_energy: Float[np.ndarray, " energy"],
     theta_deg: Float[np.ndarray, " theta"],
@@ -81,19 +71,23 @@ def image_kernel(
         notes.append(f"{name}: the PSF summed to {total:.4g} and was normalised to 1.")
     peak = np.unravel_index(image.argmax(), image.shape)
     half = int(min(max(image.shape) // 2, (min(largest) - 1) // 2))
-    padded = np.pad(image, half + CORE)
-    centre = np.array(peak) + half + CORE
-    core = padded[tuple(slice(c - CORE, c + CORE + 1) for c in centre)]
-    offset = np.array([np.average(np.arange(-CORE, CORE + 1), weights=core.sum(1 - axis)) for axis in (0, 1)])
-    centre += np.round(offset).astype(int)
-    cut = padded[tuple(slice(max(c - half, 0), c + half + 1) for c in centre)]
-    kernel = np.zeros((2 * half + 1,) * 2)
-    kernel[: cut.shape[0], : cut.shape[1]] = cut
+    padded = np.pad(image, half)
+    kernel = padded[tuple(slice(p, p + 2 * half + 1) for p in peak)]
     lost = 1 - kernel.sum() / total
     if lost > 1e-3:
         notes.append(f"{name}: the PSF was cropped to {2 * half + 1} pixels; {lost:.2%} of its flux was lost.")
-    kernel = move(kernel, np.asarray(shift) - (offset - np.round(offset)))
+    for _ in range(5):
+        kernel = move(kernel, -_core_centroid(kernel))
+    kernel = move(kernel, np.asarray(shift))
     return kernel / kernel.sum(), notes
+
+
+def _core_centroid(kernel: np.ndarray) -> np.ndarray:
+    """(y, x) of the flux within `CORE` pixels of the middle, from the middle [pixel]."""
+    middle, reach = kernel.shape[0] // 2, min(CORE, kernel.shape[0] // 2)
+    core = kernel[middle - reach : middle + reach + 1, middle - reach : middle + reach + 1]
+    steps = np.arange(-reach, reach + 1)
+    return np.array([steps @ core.sum(1), core.sum(0) @ steps]) / core.sum()
 
 
 def move(image: Float[np.ndarray, "... y x"], shift: Float[np.ndarray, " 2"]) -> Float[np.ndarray, "... y x"]:
