@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 import equinox as eqx
 import jax
@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import Mesh
-from jaxtyping import PRNGKeyArray, PyTree
+from jaxtyping import Array, Key, PRNGKeyArray, PyTree
 
 from jaxastro.errors import InputError, JaxastroError
 from jaxastro.train import rows as row_index
@@ -25,7 +25,8 @@ from jaxastro.train.progress import progress as show_progress
 M = TypeVar("M")
 
 
-class Fit(NamedTuple, Generic[M]):
+@dataclass(frozen=True)
+class Fit(Generic[M]):
     """A trained model.
 
     Attributes:
@@ -105,7 +106,7 @@ def fit_members(
     loss: Loss,
     data: PyTree | Batches,
     *,
-    keys: PRNGKeyArray,
+    keys: Key[Array, " member"],
     epochs: int,
     batch_size: int,
     rows: Sequence[Any] | None = None,
