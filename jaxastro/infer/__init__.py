@@ -1,1 +1,9 @@
-"""TODO"""
+"""One NumPyro model, many engines, one `Posterior`."""
+
+from jaxastro.infer.engines import mgvi as mgvi
+from jaxastro.infer.fisher import fisher_coordinates as fisher_coordinates
+from jaxastro.infer.posterior import Posterior as Posterior
+from jaxastro.infer.standard import from_standard as from_standard
+from jaxastro.infer.standard import standard_model as standard_model
+from jaxastro.infer.standard import standardise as standardise
+from jaxastro.infer.variational import Limits as Limits
