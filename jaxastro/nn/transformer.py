@@ -42,11 +42,10 @@ class Block(eqx.Module):
         qkv = jax.vmap(self.qkv)(jax.vmap(self.norm_attention)(x))
         return qkv.reshape(x.shape[0], 3, self.heads, -1).transpose(1, 2, 0, 3)
 
-    def attend(self, q, k, v, mask: Bool[Array, "query token"], key: PRNGKeyArray | None = None):
+    def attend(self, q, k, v, mask: Bool[Array, "query token"]) -> Float[Array, "query width"]:
         """What every query collects from the values that its mask allows."""
         score = jnp.einsum("hqd,htd->hqt", q, k) / q.shape[-1] ** 0.5
         weight = jax.nn.softmax(jnp.where(mask, score, -1e9), axis=-1)
-        weight = self.dropout(weight, key=key)
         return jax.vmap(self.out)(jnp.einsum("hqt,htd->qhd", weight, v).reshape(q.shape[1], -1))
 
     def mlp(self, x: Float[Array, "token width"]) -> Float[Array, "token width"]:
@@ -55,10 +54,11 @@ class Block(eqx.Module):
 
     def __call__(self, x: Float[Array, "token width"], mask: Bool[Array, "token token"], key=None):
         """The tokens after this layer, and their keys and values."""
-        keys = (None, None, None) if key is None else jax.random.split(key, 3)
+        first, second = (None, None) if key is None else jax.random.split(key)
+        channels = jnp.ones((1, x.shape[1]), x.dtype)
         q, k, v = self.project(x)
-        x = x + self.dropout(self.attend(q, k, v, mask, keys[0]), key=keys[1])
-        return x + self.dropout(self.mlp(x), key=keys[2]), (k, v)
+        x = x + self.dropout(channels, key=first) * self.attend(q, k, v, mask)
+        return x + self.dropout(channels, key=second) * self.mlp(x), (k, v)
 
 
 class Decoder(eqx.Module):
@@ -68,7 +68,8 @@ class Decoder(eqx.Module):
         width: channels of a token.
         layers: number of blocks.
         heads: attention heads, a divisor of `width`.
-        dropout: probability that an attention weight or an added channel is zeroed in training.
+        dropout: probability that a channel is added by no token of the sequence, layer by layer, in training. (One
+            choice per sequence regularises as well as one per token, and costs nothing.)
     """
 
     blocks: tuple[Block, ...]

@@ -19,9 +19,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from jaxastro.nn.mixture import Mixture, MixtureHead, pool
+from jaxastro.nn.mixture import Mixture, MixtureHead, choose_index, pool
 from jaxastro.nn.transformer import Cache, Decoder, extend
 from jaxastro.systems.planetary_systems.layout import CONTEXT, Known, System
+from jaxastro.systems.planetary_systems.sampling import Condition
+from jaxastro.systems.planetary_systems.sharpness import Sharpness
 from jaxastro.systems.planetary_systems.walk import Ahead, Behind, all_behind, log_spacing, look_ahead, nothing_behind
 
 STOP, HIDDEN, GIVEN = 0, 1, 2
@@ -205,6 +207,37 @@ class Generator(eqx.Module):
     def terms(self, system: System) -> Terms:
         """The log density of every factor of one system."""
         return terms_of(system, pooled([member.predictions(system) for member in self.members]))
+
+    def begin(self, condition: Condition, planets: int) -> "Writing":
+        """The state before the first planet."""
+        hidden, cache = zip(*(member.start(*condition, planets) for member in self.members), strict=True)
+        return Writing(nothing_behind(), hidden, cache)
+
+    def write(self, state: "Writing", condition: Condition, u: Float[Array, " 7"], sharp: Sharpness):
+        """The next state, the planet (log a, log M, log R) that uniform numbers pick, and whether there is one."""
+        behind, known = state.behind, condition.known
+        ahead = look_ahead(known, behind.log_a)
+        pairs = list(zip(self.members, state.hidden, strict=True))
+        mean = lambda densities: sharp.mixture(pooled_mixture(densities))  # noqa: E731
+        kind = choose_index(u[0], sharp(pooled_kind([m.next_kind(h, behind.index, ahead.left) for m, h in pairs])))
+        spacing = mean([m.next_spacing(h, behind.index) for m, h in pairs])
+        distance = 10 ** spacing.draw(u[1], u[2], top=log_spacing(behind.log_a, ahead.limit))
+        log_a = jnp.where(kind == GIVEN, ahead.limit, jnp.minimum(behind.log_a + distance, ahead.limit))
+        given = jnp.where(kind == GIVEN, ahead.features(behind.log_a), 0.0)
+        log_mass = mean([m.next_mass(h, behind, log_a, given) for m, h in pairs]).draw(u[3], u[4])
+        log_radius = mean([m.next_radius(h, log_a, log_mass, given) for m, h in pairs]).draw(u[5], u[6])
+        behind = behind.after(log_a, log_mass)
+        ahead = look_ahead(known, log_a)
+        steps = [m.step(behind, ahead, known, c) for m, c in zip(self.members, state.cache, strict=True)]
+        return Writing(behind, *zip(*steps, strict=True)), jnp.stack([log_a, log_mass, log_radius]), kind != STOP
+
+
+class Writing(NamedTuple):
+    """A system half written: what is behind, and what every member holds."""
+
+    behind: Behind
+    hidden: tuple[Float[Array, " width"], ...]
+    cache: tuple[Cache, ...]
 
 
 def visible(known: Known, steps: Bool[Array, " step"]) -> Bool[Array, "token token"]:

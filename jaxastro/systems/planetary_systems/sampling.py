@@ -1,6 +1,7 @@
 """Sampling: one compiled loop over planets with cached keys and values, in chunks that stay in a core's cache."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
 import equinox as eqx
 import jax
@@ -8,131 +9,49 @@ import jax.numpy as jnp
 from jax.sharding import AxisType, PartitionSpec
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from jaxastro.nn.mixture import Mixture, choose_index
-from jaxastro.nn.transformer import Cache
 from jaxastro.systems.planetary_systems.layout import CONTEXT, PLANETS, Known, System, nothing_known
-from jaxastro.systems.planetary_systems.model import GIVEN, STOP, Generator, pooled_kind, pooled_mixture
-from jaxastro.systems.planetary_systems.walk import Behind, log_spacing, look_ahead, nothing_behind
+from jaxastro.systems.planetary_systems.sharpness import Sharpness
 
 CHUNK = 250
+"""Systems written side by side: more would push keys and values out of the processor's cache."""
+UNIFORMS = 7
+"""Uniform numbers that pick one planet."""
+
+
+class Condition(NamedTuple):
+    """What a system is written under."""
+
+    context: Float[Array, "*system context"]
+    has_context: Bool[Array, "*system context"]
+    known: Known
 
 
 class Draws(NamedTuple):
     """Systems drawn from a model.
 
     Attributes:
-        system: the systems, with radii.
-        truncated: which of them were cut off because they did not end within the longest system.
+        system: the systems.
+        truncated: which of them filled the longest system without an end.
     """
 
     system: System
     truncated: Bool[Array, "*system"]
 
 
-class Sharpness(NamedTuple):
-    """How far sampling departs from the density: (1, 1) is the density itself, the only unbiased choice.
+class Writer(Protocol):
+    """A model that writes one system planet by planet; its state is a pytree of its own."""
 
-    Attributes:
-        temperature: below one prefers what is likely.
-        top_p: keeps only the likeliest choices that hold this probability.
-    """
+    def begin(self, condition: Condition, planets: int) -> Any:
+        """The state before the first planet, with room for so many."""
+        ...
 
-    temperature: float = 1.0
-    top_p: float = 1.0
-
-    def __call__(self, log_weight: Float[Array, " choice"]) -> Float[Array, " choice"]:
-        """The log weights, sharpened."""
-        if self.temperature != 1.0:
-            log_weight = jax.nn.log_softmax(log_weight / self.temperature)
-        if self.top_p < 1.0:
-            order = jnp.argsort(-log_weight)
-            before = jnp.cumsum(jnp.exp(log_weight[order])) - jnp.exp(log_weight[order])
-            log_weight = jnp.where((before < self.top_p)[jnp.argsort(order)], log_weight, -jnp.inf)
-        return log_weight
-
-    def mixture(self, mixture: Mixture) -> Mixture:
-        """The mixture with sharpened weights; widths scale with the root of the temperature."""
-        if self == Sharpness():
-            return mixture
-        log_sd = mixture.log_sd + 0.5 * jnp.log(self.temperature)
-        return mixture._replace(log_weight=self(mixture.log_weight), log_sd=log_sd)
-
-
-class _State(NamedTuple):
-    behind: Behind
-    hidden: tuple[Float[Array, " width"], ...]
-    cache: tuple[Cache, ...]
-    open: Bool[Array, ""]
-    rows: Float[Array, "planet 3"]
-
-
-def _start(model: Generator, condition: tuple, planets: int) -> _State:
-    hidden, cache = zip(*(member.start(*condition, planets) for member in model.members), strict=True)
-    return _State(nothing_behind(), hidden, cache, jnp.asarray(True), jnp.zeros((planets, 3)))
-
-
-def _planet(model: Generator, state: _State, known: Known, u: Float[Array, " 7"], sharp: Sharpness):
-    """The next planet (or the end) that seven uniform numbers pick."""
-    behind, pairs = state.behind, list(zip(model.members, state.hidden, strict=True))
-    ahead = look_ahead(known, behind.log_a)
-    mean = lambda mixtures: sharp.mixture(pooled_mixture(mixtures))  # noqa: E731
-    what = choose_index(u[0], sharp(pooled_kind([m.next_kind(h, behind.index, ahead.left) for m, h in pairs])))
-    spacing = mean([m.next_spacing(h, behind.index) for m, h in pairs])
-    step = 10 ** spacing.draw(u[1], u[2], top=log_spacing(behind.log_a, ahead.limit))
-    log_a = jnp.where(what == GIVEN, ahead.limit, jnp.minimum(behind.log_a + step, ahead.limit))
-    given = jnp.where(what == GIVEN, ahead.features(behind.log_a), 0.0)
-    log_mass = mean([m.next_mass(h, behind, log_a, given) for m, h in pairs]).draw(u[3], u[4])
-    log_radius = mean([m.next_radius(h, log_a, log_mass, given) for m, h in pairs]).draw(u[5], u[6])
-    return what, jnp.stack([log_a, log_mass, log_radius])
-
-
-def _write(model: Generator, state: _State, known: Known, u: Float[Array, " 7"], sharp: Sharpness) -> _State:
-    what, planet = _planet(model, state, known, u, sharp)
-    index, behind = state.behind.index, state.behind.after(planet[0], planet[1])
-    still = state.open & (what != STOP)
-    rows = jax.lax.dynamic_update_slice(state.rows, jnp.where(still, planet, 0.0)[None], (index, 0))
-    ahead = look_ahead(known, planet[0])
-    hidden, cache = zip(
-        *(m.step(behind, ahead, known, c) for m, c in zip(model.members, state.cache, strict=True)), strict=True
-    )
-    return _State(behind, hidden, cache, still, rows), still
-
-
-def _chunk(model: Generator, keys: PRNGKeyArray, condition: tuple, planets: int, sharp: Sharpness) -> Draws:
-    """One chunk of systems, all written together until the last of them ends."""
-    u = jax.vmap(lambda k: jax.random.uniform(k, (planets, 7)))(keys)
-    state = jax.vmap(lambda c: _start(model, c, planets))(condition)
-    known = condition[-1]
-
-    def body(carry):
-        i, state, mask = carry
-        state, still = jax.vmap(lambda s, k, r: _write(model, s, k, r, sharp))(state, known, u[:, i])
-        return i + 1, state, mask.at[:, i].set(still)
-
-    mask = jnp.zeros((keys.shape[0], planets), bool)
-    _, state, mask = jax.lax.while_loop(lambda c: (c[0] < planets) & c[1].open.any(), body, (0, state, mask))
-    log_a, log_mass, log_radius = jnp.moveaxis(state.rows, -1, 0)
-    context, has_context, known = condition
-    system = System(log_a, log_mass, log_radius, mask, mask, context, has_context, known)
-    return Draws(system, state.open)
-
-
-@eqx.filter_jit
-def _sample(
-    model: Generator, keys: PRNGKeyArray, condition: tuple, planets: int, sharp: Sharpness, devices: int
-) -> Draws:
-    chunk = lambda block: _chunk(model, *block, planets, sharp)  # noqa: E731
-    blocks = jax.tree.map(lambda a: a.reshape(len(a) // CHUNK, CHUNK, *a.shape[1:]), (keys, condition))
-    run = lambda blocks: jax.lax.map(chunk, blocks)  # noqa: E731
-    if devices > 1:
-        mesh = jax.make_mesh((devices,), ("device",), axis_types=(AxisType.Auto,))
-        along = PartitionSpec("device")
-        run = jax.shard_map(run, mesh=mesh, in_specs=along, out_specs=along, check_vma=False)
-    return jax.tree.map(lambda a: a.reshape(len(a) * CHUNK, *a.shape[2:]), run(blocks))
+    def write(self, state: Any, condition: Condition, u: Array, sharp: Sharpness) -> tuple[Any, Array, Array]:
+        """The next state, the planet (log a, log M, log R) that uniform numbers pick, and whether there is one."""
+        ...
 
 
 def sample(
-    model: Generator,
+    model: Writer,
     key: PRNGKeyArray,
     n: int,
     *,
@@ -150,20 +69,56 @@ def sample(
         key: split into one key per system by its number.
         n: how many.
         context: properties of star and disc in the units of `CONTEXT`, one row for all systems or one for each.
-        has_context: which of them are given; all where `context` is given and this is not.
+        has_context: which of them are given; default: all, where `context` is given.
         known: known planets, one set for all systems or one for each (with a leading axis).
-        temperature, top_p: see `Sharpness`; anything but 1 biases the population.
+        temperature: see `Sharpness`; anything but 1 biases the population.
+        top_p: likewise.
         planets: longest system.
     """
     if context is None:
         context, has_context = jnp.zeros(len(CONTEXT)), jnp.zeros(len(CONTEXT), bool)
     has_context = jnp.ones_like(context, bool) if has_context is None else has_context
     known = Known(*(a[:0] for a in nothing_known())) if known is None else known
-    devices = len(jax.local_devices())
+    devices = min(jax.local_device_count(), -(-n // CHUNK))
     total = -(-n // (CHUNK * devices)) * CHUNK * devices
-    rows = lambda a, axes: jnp.broadcast_to(a, (n, *a.shape)) if a.ndim == axes else a  # noqa: E731
-    condition = (rows(context, 1), rows(has_context, 1), jax.tree.map(lambda a: rows(a, 2), known))
-    condition = jax.tree.map(lambda a: jnp.concatenate([a, jnp.repeat(a[:1], total - n, 0)]), condition)
+
+    def rows(a: Array, axes: int) -> Array:
+        a = jnp.broadcast_to(a, (n, *a.shape)) if a.ndim == axes else a
+        return jnp.concatenate([a, jnp.repeat(a[:1], total - n, axis=0)])
+
+    condition = Condition(rows(context, 1), rows(has_context, 1), Known(*(rows(a, 2) for a in known)))
     keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(total))
     draws = _sample(model, keys, condition, planets, Sharpness(temperature, top_p), devices)
     return jax.tree.map(lambda a: a[:n], draws)
+
+
+@eqx.filter_jit
+def _sample(
+    model: Writer, keys: PRNGKeyArray, condition: Condition, planets: int, sharp: Sharpness, devices: int
+) -> Draws:
+    """Chunk by chunk, shared by the devices."""
+    run: Callable = lambda blocks: jax.lax.map(lambda block: _chunk(model, *block, planets, sharp), blocks)  # noqa: E731
+    if devices > 1:
+        mesh = jax.make_mesh((devices,), ("device",), axis_types=(AxisType.Auto,))
+        along = PartitionSpec("device")
+        run = jax.shard_map(run, mesh=mesh, in_specs=along, out_specs=along, check_vma=False)
+    blocks = jax.tree.map(lambda a: a.reshape(len(a) // CHUNK, CHUNK, *a.shape[1:]), (keys, condition))
+    return jax.tree.map(lambda a: a.reshape(len(a) * CHUNK, *a.shape[2:]), run(blocks))
+
+
+def _chunk(model: Writer, keys: PRNGKeyArray, condition: Condition, planets: int, sharp: Sharpness) -> Draws:
+    """Systems written side by side until the last of them ends."""
+    u = jax.vmap(lambda k: jax.random.uniform(k, (planets, UNIFORMS)))(keys)
+    state = jax.vmap(lambda c: model.begin(c, planets))(condition)
+    rows, mask = jnp.zeros((*u.shape[:2], 3)), jnp.zeros(u.shape[:2], bool)
+
+    def planet(carry):
+        i, state, going, rows, mask = carry
+        write = lambda state, condition, u: model.write(state, condition, u, sharp)  # noqa: E731
+        state, row, more = jax.vmap(write)(state, condition, u[:, i])
+        going &= more
+        return i + 1, state, going, rows.at[:, i].set(jnp.where(going[:, None], row, 0.0)), mask.at[:, i].set(going)
+
+    first = (0, state, jnp.ones(len(keys), bool), rows, mask)
+    *_, going, rows, mask = jax.lax.while_loop(lambda c: (c[0] < planets) & c[2].any(), planet, first)
+    return Draws(System(*jnp.moveaxis(rows, -1, 0), mask, mask, *condition), going)
