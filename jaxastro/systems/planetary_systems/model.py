@@ -231,6 +231,10 @@ class Generator(eqx.Module):
         steps = [m.step(behind, ahead, known, c) for m, c in zip(self.members, state.cache, strict=True)]
         return Writing(behind, *zip(*steps, strict=True)), jnp.stack([log_a, log_mass, log_radius]), kind != STOP
 
+    def finish(self, system: System) -> System:
+        """The system itself."""
+        return system
+
 
 class Writing(NamedTuple):
     """A system half written: what is behind, and what every member holds."""

@@ -49,6 +49,10 @@ class Writer(Protocol):
         """The next state, the planet (log a, log M, log R) that uniform numbers pick, and whether there is one."""
         ...
 
+    def finish(self, system: System) -> System:
+        """What is left to do once all planets are written."""
+        ...
+
 
 def sample(
     model: Writer,
@@ -121,4 +125,6 @@ def _chunk(model: Writer, keys: PRNGKeyArray, condition: Condition, planets: int
 
     first = (0, state, jnp.ones(len(keys), bool), rows, mask)
     *_, going, rows, mask = jax.lax.while_loop(lambda c: (c[0] < planets) & c[2].any(), planet, first)
-    return Draws(System(*jnp.moveaxis(rows, -1, 0), mask, mask, *condition), going)
+    log_a, log_mass, log_radius = jnp.moveaxis(rows, -1, 0)
+    system = System(log_a, log_mass, log_radius, mask, mask, *condition)
+    return Draws(jax.vmap(model.finish)(system), going)

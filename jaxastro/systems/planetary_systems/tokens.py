@@ -1,9 +1,9 @@
 """The published model: a system is a word of grid cells in order of semi-major axis (preset `paper`).
 
-Alibert, Davoult & Marques (2025, A&A 701, A149): an N x N grid over (log a, log M), one token per planet, a decoder that
-predicts the next token. Layer sizes are not published. Tokens inside of the last planet's column are masked out, in
-training as in sampling, so that no word is out of order and the density over words becomes one over systems: uniform
-inside a cell, times k! for the k planets that share a column and are then put in order.
+Alibert, Davoult & Marques (2025, A&A 701, A149): an N x N grid over (log a, log M), one token per planet, a decoder
+that predicts the next token. Layer sizes are not published. Tokens inside of the last planet's column are masked out,
+in training as in sampling, so that no word is out of order and the density over words becomes one over systems:
+uniform inside a cell, times k! for the k planets that share a column and are then put in order.
 """
 
 import math
@@ -83,14 +83,14 @@ class GridMember(eqx.Module):
     def __init__(
         self,
         *,
-        grid: Grid = Grid(),
+        grid: Grid | None = None,
         width: int = 64,
         layers: int = 2,
         heads: int = 4,
         dropout: float = 0.2,
         key: PRNGKeyArray,
     ):
-        keys = jax.random.split(key, 4)
+        keys, grid = jax.random.split(key, 4), grid or Grid()
         self.decoder = Decoder(width, layers, heads, dropout=dropout, key=keys[0])
         self.embed = eqx.nn.Embedding(grid.end + 1, width, key=keys[1])
         self.position = eqx.nn.Embedding(PLANETS + 1, width, key=keys[2])
@@ -187,7 +187,7 @@ class GridGenerator(eqx.Module):
 def grid_terms(grid: Grid, system: System, log_token: Float[Array, "step token"]) -> Terms:
     """The density over systems that log probabilities of tokens imply.
 
-    The number of planets in a column multiplies up to k!, written here as a factor 2, 3, ... on its second, third planet.
+    The k! orders of the planets in a column are written as a factor 2, 3, ... on its second, third planet.
     """
     token = grid.encode(system.log_a, system.log_mass)
     word = jnp.append(jnp.where(system.mask, token, grid.end), grid.end)
