@@ -1,11 +1,15 @@
 """Gaussian random fields, instrument response, sources and latent tension: functions for any NumPyro model."""
 
+from jaxastro.fields.bands import Bands as Bands
+from jaxastro.fields.bands import power_law_integral as power_law_integral
 from jaxastro.fields.correlated import CorrelatedField as CorrelatedField
 from jaxastro.fields.harmonic import Modes as Modes
 from jaxastro.fields.harmonic import crop as crop
 from jaxastro.fields.harmonic import hartley as hartley
 from jaxastro.fields.harmonic import modes as modes
 from jaxastro.fields.harmonic import padded as padded
+from jaxastro.fields.multiband import Maps as Maps
+from jaxastro.fields.multiband import MultiBandField as MultiBandField
 from jaxastro.fields.priors import InverseGamma as InverseGamma
 from jaxastro.fields.priors import LogNormal as LogNormal
 from jaxastro.fields.priors import Normal as Normal
@@ -17,6 +21,15 @@ from jaxastro.fields.psf import crop_kernel as crop_kernel
 from jaxastro.fields.psf import gaussian_kernel as gaussian_kernel
 from jaxastro.fields.psf import node_positions as node_positions
 from jaxastro.fields.response import Observation as Observation
-from jaxastro.fields.response import power_law_integral as power_law_integral
+from jaxastro.fields.sources import ExtendedSources as ExtendedSources
+from jaxastro.fields.sources import LocalFields as LocalFields
+from jaxastro.fields.sources import PointSources as PointSources
 from jaxastro.fields.spectra import Matern as Matern
 from jaxastro.fields.spectra import NonParametric as NonParametric
+from jaxastro.fields.tension import Null as Null
+from jaxastro.fields.tension import Tension as Tension
+from jaxastro.fields.tension import de_excite as de_excite
+from jaxastro.fields.tension import latent_tension as latent_tension
+from jaxastro.fields.tension import robust_z as robust_z
+from jaxastro.fields.tension import simulate_null as simulate_null
+from jaxastro.fields.tension import tension_map as tension_map

@@ -13,7 +13,7 @@ def hartley(image: Float[Array, "*batch y x"]) -> Float[Array, "*batch y x"]:
     """Unnormalised Hartley transform, Re FFT + Im FFT, of the last two axes.
 
     It is symmetric and its own inverse up to the number of pixels: ``hartley(hartley(x)) == x * n_pixels``.
-    `jax.lax.custom_linear_solve` tells JAX both facts, so that the transpose costs one more real FFT and no complex one.
+    `jax.lax.custom_linear_solve` tells JAX both facts: the transpose costs one more real FFT and no complex one.
     """
     n = image.shape[-2] * image.shape[-1]
     return lax.custom_linear_solve(lambda v: _hartley(v) / n, image, lambda _, b: _hartley(b), symmetric=True)

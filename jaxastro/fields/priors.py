@@ -27,6 +27,13 @@ class LogNormal(eqx.Module):
     mean: ArrayLike
     std: ArrayLike
 
+    @classmethod
+    def of_log(cls, log_mean: ArrayLike, log_std: ArrayLike) -> "LogNormal":
+        """The prior whose logarithm has this mean and standard deviation."""
+        variance = jnp.asarray(log_std) ** 2
+        mean = jnp.exp(log_mean + variance / 2)
+        return cls(mean, mean * jnp.sqrt(jnp.expm1(variance)))
+
     def log(self, xi: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """ln of the parameter at the standard normal latent."""
         variance = jnp.log1p((self.std / self.mean) ** 2)

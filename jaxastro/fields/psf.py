@@ -111,7 +111,7 @@ class PSF(eqx.Module):
         return total[:, cy : cy + ny, cx : cx + nx]
 
     def _points(self, points: Points):
-        """Fourier transform of unit impulses at sub-pixel positions in every node's window, axes (node, band, fy, fx)."""
+        """Fourier transform of impulses at sub-pixel positions in every node's window, axes (node, band, fy, fx)."""
         waves = [
             _impulses(t, n, p, f)
             for t, n, p, f in zip(
@@ -132,7 +132,7 @@ def node_positions(shape: tuple[int, int], nodes: tuple[int, int]) -> tuple[np.n
 
 
 def gaussian_kernel(sigma: float, size: int | None = None) -> Float[np.ndarray, "y x"]:
-    """Pixel-integrated round Gaussian of standard deviation `sigma` [pixel], normalised; 5 sigma wide unless `size` is given."""
+    """Normalised, pixel-integrated round Gaussian of deviation `sigma` [pixel], out to 5 sigma unless `size` is given."""
     from scipy.special import ndtr
 
     half = int(np.ceil(5 * sigma)) if size is None else size // 2
@@ -143,7 +143,7 @@ def gaussian_kernel(sigma: float, size: int | None = None) -> Float[np.ndarray, 
 
 
 def crop_kernel(kernel: Float[np.ndarray, "*batch y x"], shape: tuple[int, int]) -> tuple[np.ndarray, float]:
-    """The kernel cut symmetrically to at most `shape` and renormalised, and the largest fraction of flux that was cut off."""
+    """The kernel cut to at most `shape` and renormalised, and the largest fraction of flux that was cut off."""
     cuts = [slice(None)] * (kernel.ndim - 2)
     for n, k in zip(shape, kernel.shape[-2:], strict=True):
         keep = min(k, n - 1 + n % 2)
@@ -158,8 +158,8 @@ def check_kernel(kernel: np.ndarray, shape: tuple[int, int]) -> None:
     """Raise an InputError that names what is wrong with a PSF kernel (its last two axes are y and x)."""
     if not np.isfinite(kernel).all() or (kernel < 0).any():
         raise InputError(
-            f"The PSF has {int((~np.isfinite(kernel) | (kernel < 0)).sum())} negative or non-finite values, expected none; "
-            "clip them and renormalise."
+            f"The PSF has {int((~np.isfinite(kernel) | (kernel < 0)).sum())} negative or non-finite values, expected "
+            "none; clip them and renormalise."
         )
     sums = kernel.sum((-2, -1))
     if np.abs(sums - 1).max() > 0.01:

@@ -55,14 +55,3 @@ class Observation(eqx.Module):
         """The NumPyro site of the Poisson counts; pixels outside the mask or without exposure say nothing."""
         sees = jnp.broadcast_to(jnp.asarray(self.mask, bool) & (jnp.asarray(self.exposure) > 0), expected.shape)
         return numpyro.sample(name, dist.Poisson(expected).mask(sees).to_event(3), obs=counts)  # pyright: ignore
-
-
-def power_law_integral(index: Array, low: ArrayLike, high: ArrayLike, reference: ArrayLike) -> Array:
-    """Integral of (E / reference)^index dE from `low` to `high` [unit of energy], smooth through index = -1."""
-    ln_low, ln_high = jnp.log(jnp.asarray(low) / reference), jnp.log(jnp.asarray(high) / reference)
-    slope, width = index + 1, ln_high - ln_low
-    half = slope * width / 2
-    small = jnp.abs(half) < 1e-2
-    safe = jnp.where(small, 1, half)
-    sinhc = jnp.where(small, 1 + half**2 / 6 + half**4 / 120, jnp.sinh(safe) / safe)
-    return reference * width * jnp.exp(slope * (ln_low + ln_high) / 2) * sinhc

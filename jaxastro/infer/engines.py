@@ -1,6 +1,5 @@
 """One NumPyro model, many engines: each takes the model and its arguments and returns a `Posterior`."""
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
 from jaxastro.infer.posterior import Posterior
-from jaxastro.infer.standard import latent_sites, standard_model, trace_sites
+from jaxastro.infer.standard import latent_sites
 from jaxastro.infer.variational import Limits, Run, alternate
 
 LOG_LENGTH = 128
@@ -29,8 +28,8 @@ def mgvi(
 ) -> Posterior:
     """Draws from metric Gaussian variational inference (Knollmueller and Ensslin 2019), one compiled program.
 
-    For models whose observed sites have a known Fisher metric (`fisher_coordinates`). The program is compiled once for a
-    model function and the shapes of its arguments; values of arguments (data, masks, instrument), iterations and all
+    For models whose observed sites have a known Fisher metric (`fisher_coordinates`). The program is compiled once for
+    a model function and the shapes of its arguments; values of arguments (data, masks, instrument), iterations and all
     other limits may change without compiling again.
 
     Args:

@@ -20,7 +20,7 @@ class Posterior(eqx.Module):
     Attributes:
         latents: standard normal latents, name -> (draw, ...); chains follow each other along the draw axis.
         sites: deterministic sites and physical values of latents, name -> (draw, ...).
-        mean: one point in latent space from which another fit can start: MGVI's mean, MAP's maximum, else the mean draw.
+        mean: a point in latent space from which another fit can start: MGVI's mean, MAP's maximum, else the mean draw.
         log_likelihood: log density of all observations at each draw, shape (draw,).
         info: what the engine measured on its way, e.g. `energy` per iteration (see the engine).
         chains: independent chains, 1 for variational engines.
@@ -41,7 +41,7 @@ class Posterior(eqx.Module):
         return len(self.log_likelihood)
 
     def diagnostics(self) -> dict[str, dict[str, Array]]:
-        """Split R-hat and effective sample size of every site (latents where there are none); empty for one short chain."""
+        """Split R-hat and effective sample size of every site (of latents where there are none); only for chains."""
         from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 
         if self.engine != "nuts":

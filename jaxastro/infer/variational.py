@@ -80,7 +80,7 @@ def linearise(function: Callable, points: Array) -> Linear:
 
 
 def draw(function: Callable, mean: Array, key: Array, pairs: int, limits: Limits):
-    """Deviations of draws from the mean, antithetic in their excitation, axes (draw, latent); and the iterations spent."""
+    """Deviations of antithetic pairs of draws from the mean, axes (draw, latent), and the iterations spent."""
     at_mean = linearise(function, jnp.broadcast_to(mean, (pairs, mean.size)))
     leaves, tree = jax.tree.flatten(at_mean.coordinates)
     sizes = [mean.size, *(a[0].size for a in leaves)]
