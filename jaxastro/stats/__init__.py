@@ -1,5 +1,21 @@
 """Scores with intervals, calibration, folds, conformal sets, prior shift and two-sample tests."""
 
+from jaxastro.stats.calibration import (
+    Beta,
+    Calibrator,
+    Isotonic,
+    Platt,
+    Temperature,
+    beta,
+    cross_fit,
+    isotonic,
+    logit,
+    platt,
+    shift_prior,
+    temperature,
+)
+from jaxastro.stats.conformal import LabelSets, label_sets
+from jaxastro.stats.folds import grouped_folds, merge_groups
 from jaxastro.stats.intervals import Score, interval, paired, wilson
 from jaxastro.stats.scores import (
     Bins,
@@ -23,29 +39,49 @@ from jaxastro.stats.scores import (
     threshold_at_npv,
     threshold_at_precision,
 )
+from jaxastro.stats.two_sample import c2st, earth_mover, ks
 
 __all__ = [
+    "Beta",
     "Bins",
+    "Calibrator",
     "Curve",
+    "Isotonic",
+    "LabelSets",
+    "Platt",
     "Score",
+    "Temperature",
     "accuracy",
     "average_precision",
     "balanced_accuracy",
+    "beta",
     "brier",
+    "c2st",
     "confusion",
+    "cross_fit",
     "curve",
+    "earth_mover",
     "ece",
     "equal_mass_bins",
     "f1",
+    "grouped_folds",
     "interval",
+    "isotonic",
+    "ks",
+    "label_sets",
     "log_loss",
+    "logit",
     "mce",
+    "merge_groups",
     "paired",
+    "platt",
     "r2",
     "recall_at_precision",
     "rmse",
     "roc_auc",
+    "shift_prior",
     "specificity_at_npv",
+    "temperature",
     "threshold_at_npv",
     "threshold_at_precision",
     "wilson",

@@ -2,9 +2,10 @@
 
 import contextlib
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import jax
 import numpy as np
 from scipy.stats import binomtest
 
@@ -65,9 +66,9 @@ def interval(
         InputError: unequal lengths, or fewer than half of the resamples can be scored.
     """
     arrays = tuple(np.asarray(a) for a in arrays)
-    objects = _objects(arrays, groups)
-    draws = _counts(objects, n, seed)
-    return percentiles(
+    objects = object_numbers(arrays, groups)
+    draws = draw_counts(objects, n, seed)
+    return _percentiles(
         score(*arrays), lambda draw: _resampled(score, arrays, draw), draws, level, n_objects=int(objects.max()) + 1
     )
 
@@ -85,11 +86,11 @@ def paired(
 ) -> Score:
     """score(truth, a) - score(truth, b), with both scored on the same resampled objects; arguments as `interval`."""
     truth, a, b = np.asarray(truth), np.asarray(a), np.asarray(b)
-    objects = _objects((truth, a, b), groups)
-    return percentiles(
+    objects = object_numbers((truth, a, b), groups)
+    return _percentiles(
         score(truth, a) - score(truth, b),
         lambda draw: _resampled(score, (truth, a), draw) - _resampled(score, (truth, b), draw),
-        _counts(objects, n, seed),
+        draw_counts(objects, n, seed),
         level,
         n_objects=int(objects.max()) + 1,
     )
@@ -107,7 +108,8 @@ def wilson(k: float, n: float, level: float = 0.95) -> Score:
     return Score(float(k / n), float(bounds.low), float(bounds.high), level, int(n))
 
 
-def _objects(arrays: tuple[np.ndarray, ...], groups: Rows | None) -> np.ndarray:
+def object_numbers(arrays: Sequence[np.ndarray | jax.Array], groups: Rows | None) -> np.ndarray:
+    """The number of the object of each row; InputError where the arrays and groups differ in length or are empty."""
     rows = np.arange(len(arrays[0])) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     if len({len(rows), *map(len, arrays)}) > 1:
         raise InputError(
@@ -118,7 +120,7 @@ def _objects(arrays: tuple[np.ndarray, ...], groups: Rows | None) -> np.ndarray:
     return rows
 
 
-def _counts(objects: np.ndarray, n: int, seed: int) -> Iterator[np.ndarray]:
+def draw_counts(objects: np.ndarray, n: int, seed: int) -> Iterator[np.ndarray]:
     """How often each row is drawn, one array per resample."""
     rng, size = np.random.default_rng(seed), int(objects.max()) + 1
     for _ in range(n):
@@ -132,7 +134,7 @@ def _resampled(score: Callable[..., float], arrays: tuple[np.ndarray, ...], coun
     return score(*(a[rows] for a in arrays))
 
 
-def percentiles(
+def _percentiles(
     value: float, score: Callable[..., float], draws: Iterable, level: float = 0.95, *, n_objects: int
 ) -> Score:
     """`value` with the percentile interval of `score(draw)` over draws, leaving out those that raise InputError."""

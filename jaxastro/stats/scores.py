@@ -137,7 +137,7 @@ def f1(truth: Rows, prediction: Predictions, threshold: float = 0.5, weight: Row
 
 def brier(truth: Rows, probability: Rows, weight: Rows | None = None) -> float:
     """Mean squared difference between the probability of class 1 and the label."""
-    truth, probability, weight = _probabilities(truth, probability, weight)
+    truth, probability, weight = checked_probabilities(truth, probability, weight)
     return float(np.average((probability - truth) ** 2, weights=weight))
 
 
@@ -151,7 +151,7 @@ def log_loss(truth: Rows, probability: Predictions, weight: Rows | None = None) 
     """
     truth, probability, weight = _rows(truth, probability, weight)
     if probability.ndim == 1:
-        truth, probability, weight = _probabilities(truth, probability, weight)
+        truth, probability, weight = checked_probabilities(truth, probability, weight)
         given = np.where(truth == 1, probability, 1 - probability)
     else:
         given = np.take_along_axis(probability, truth.astype(int)[:, None], 1)[:, 0] / probability.sum(1)
@@ -171,7 +171,7 @@ class Bins(NamedTuple):
 
 def equal_mass_bins(truth: Rows, probability: Rows, bins: int = 10) -> Bins:
     """Forecast and frequency in quantile bins of the probability (scikit-learn's `calibration_curve`, plus counts)."""
-    truth, probability, _ = _probabilities(truth, probability, None)
+    truth, probability, _ = checked_probabilities(truth, probability, None)
     edges = np.percentile(probability, np.linspace(0, 100, bins + 1)[1:-1])
     which = np.searchsorted(edges, probability)
     count = np.bincount(which, minlength=bins)
@@ -233,7 +233,9 @@ def _require_binary(truth: np.ndarray) -> None:
         raise InputError(f"Expected labels 0 and 1, found {np.unique(truth)[:5].tolist()}.")
 
 
-def _probabilities(truth: Rows, probability: Rows, weight: Rows | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def checked_probabilities(
+    truth: Rows, probability: Rows, weight: Rows | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     truth, probability, weight = _rows(truth, probability, weight)
     _require_binary(truth)
     outside = np.flatnonzero((probability < 0) | (probability > 1))
