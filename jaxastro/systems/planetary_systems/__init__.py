@@ -4,6 +4,11 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["config", "data", "layout", "model", "simulate", "system"],
-    submod_attrs={"layout": ["Known", "System", "nothing_known"]},
+    submodules=["config", "data", "known", "layout", "model", "sampling", "simulate", "system", "tokens", "training"],
+    submod_attrs={
+        "layout": ["Known", "System", "nothing_known"],
+        "model": ["Generator"],
+        "sampling": ["sample"],
+        "simulate": ["PodSim"],
+    },
 )

@@ -206,7 +206,12 @@ class Generator(eqx.Module):
 
     def terms(self, system: System) -> Terms:
         """The log density of every factor of one system."""
-        return terms_of(system, pooled([member.predictions(system) for member in self.members]))
+        return self.score(system, [member.predictions(system) for member in self.members])
+
+    @staticmethod
+    def score(system: System, say: list[Predictions]) -> Terms:
+        """The terms under the mean of what several members say."""
+        return terms_of(system, pooled(say))
 
     def begin(self, condition: Condition, planets: int) -> "Writing":
         """The state before the first planet."""

@@ -152,7 +152,11 @@ class GridGenerator(eqx.Module):
 
     def terms(self, system: System) -> Terms:
         """The log density of every factor: the tokens as `kind`, cell areas and orders in columns as the others."""
-        return grid_terms(self.grid, system, _mean([member.predictions(system) for member in self.members]))
+        return self.score(system, [member.predictions(system) for member in self.members])
+
+    def score(self, system: System, say: list[Float[Array, "step token"]]) -> Terms:
+        """The terms under the mean of what several members say."""
+        return grid_terms(self.grid, system, _mean(say))
 
     def begin(self, condition: Condition, planets: int) -> GridWriting:
         """The state before the first planet; the condition is ignored."""

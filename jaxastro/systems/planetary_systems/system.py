@@ -1,0 +1,252 @@
+"""The verbs of the planetary-systems system: one plain function each."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from astropy.table import Table
+
+from jaxastro.errors import InputError
+from jaxastro.io import read_card, read_model, stage_directory, write_model
+from jaxastro.options import build
+from jaxastro.report import Report
+from jaxastro.stats import interval
+from jaxastro.systems.planetary_systems import config
+from jaxastro.systems.planetary_systems.compare import choose, compare, giants_by_metallicity
+from jaxastro.systems.planetary_systems.data import left_out, read_planets, to_systems
+from jaxastro.systems.planetary_systems.layout import CONTEXT, System
+from jaxastro.systems.planetary_systems.null import null_nll
+from jaxastro.systems.planetary_systems.sampling import sample as draw
+from jaxastro.systems.planetary_systems.simulate import PodSim, as_table
+from jaxastro.systems.planetary_systems.training import alone, pooled, template, train_models, without_context
+
+NAME = "planetary_systems"
+
+
+def simulate(out: Path, options: config.Simulate) -> Report:
+    """Systems of PodSim as one row per planet in `out/planets.csv`."""
+    systems = PodSim().sample(jax.random.key(options.seed), options.n)
+    nll = -float(jax.jit(jax.vmap(PodSim().log_prob))(systems).sum() / systems.mask.sum())
+    with stage_directory(out) as folder:
+        as_table(systems).write(folder / "planets.csv", format="ascii.csv")
+    return Report(
+        f"{options.n} systems of PodSim (seed {options.seed})",
+        values={"systems": options.n, "planets": int(systems.mask.sum()), "exact_nll": nll},
+        notes=[f"The exact density of these systems is {nll:.4f} nats per planet; no model can do better on average."],
+        files=[Path(out) / "planets.csv"],
+    )
+
+
+def read(data: Path, options: config.Data) -> tuple[System, Table, list[str]]:
+    """The systems of a table, their identities, and notes on what was understood."""
+    units = {name: getattr(options, f"{name}_unit") for name in ("a", "period", "mass", "radius")}
+    planets = read_planets(data, units={k: v for k, v in units.items() if v}, discs=options.discs)
+    systems, names = to_systems(planets)
+    notes, absent = list(planets.notes), left_out(planets)
+    if absent:
+        notes.append(f"{absent} systems with a planet of unknown mass were left out.")
+    return systems, names, notes
+
+
+def train(data: Path | None, out: Path, options: config.Train) -> Report:
+    """A trained model in the directory `out`, with its out-of-fold scores and predictions."""
+    if data is None:
+        systems = PodSim().sample(jax.random.key(options.seed), options.simulated)
+        names, notes = Table({"hostname": np.arange(1, options.simulated + 1)}), ["Trained on PodSim systems."]
+    else:
+        systems, names, notes = read(data, options)
+    if len(systems.mask) < 20:
+        raise InputError(f"{data}: found {len(systems.mask)} complete systems; training needs 20 at least.")
+    trained = train_models(systems, names["hostname"].tolist(), options)
+    report = Report(f"Trained on {len(systems.mask)} systems with {int(systems.mask.sum())} planets", notes=notes)
+    rows = names
+    if options.folds:
+        rows = out_of_fold(systems, names, trained, options, report)
+    with stage_directory(out) as folder:
+        write_model(
+            folder,
+            system=NAME,
+            model=trained.final,
+            config=options,
+            data_files=[] if data is None else [data, *([options.discs] if options.discs else [])],
+            metrics=report.as_json(),
+            preprocessing=_preprocessing(trained.final),
+            history=trained.history,
+            citation=config.CITATION,
+        )
+        if options.folds:
+            rows.write(folder / "predictions.ecsv", format="ascii.ecsv")
+    report.files.append(Path(out))
+    return report
+
+
+def out_of_fold(systems: System, names: Table, trained: Any, options: config.Train, report: Report) -> Table:
+    """Scores every system by the model that has not seen it; fills the report and gives the predictions."""
+    total, each = len(systems.mask), -(-options.compare // options.folds)
+    nll, conditional, alone_nll = np.zeros(total), np.zeros(total), np.zeros(total)
+    radius, null, drawn = np.zeros(total), np.zeros(total), []
+    for f, model in enumerate(trained.folds):
+        rows, rest = np.flatnonzero(trained.fold == f), np.flatnonzero(trained.fold != f)
+        held = choose(systems, rows)
+        hidden, shown = scores(model, without_context(held)), scores(model, held)
+        nll[rows], radius[rows], conditional[rows] = hidden["nll"], hidden["radius"], shown["nll"]
+        alone_nll[rows] = hidden["nll_single"]
+        null[rows] = null_nll(choose(systems, rest), held)
+        drawn.append(draw(model, jax.random.fold_in(jax.random.key(options.seed), f), each))
+    made = jax.tree.map(lambda *a: jnp.concatenate(a), *drawn)
+    number = np.asarray(systems.mask.sum(-1))
+    rows, values = [], {}
+    kinds = {"nll": (nll, null), "nll_single": (alone_nll, null), "nll_radius": (radius, None)}
+    if np.asarray(systems.has_context).any():
+        kinds["nll_conditional"] = (conditional, nll)
+    for name, (sums, baseline) in kinds.items():
+        score = interval(per_planet, sums, number, n=1000)
+        rows.append(score.as_row(name, None if baseline is None else per_planet(baseline, number)))
+        values.update({name: score.value, f"{name}_low": score.low, f"{name}_high": score.high})
+    if "nll_conditional" in values:
+        gain = interval(per_planet, conditional - nll, number, n=1000)
+        rows.append(gain.as_row("nll_gain_of_context", 0.0))
+        values.update({"nll_gain": gain.value, "nll_gain_low": gain.low, "nll_gain_high": gain.high})
+    table, more = compare(systems, made.system, n=options.compare, seed=options.seed)
+    report.tables["out of fold"] = rows + table
+    report.values.update(values | more | {"truncated": int(np.asarray(made.truncated).sum())})
+    table = names.copy()
+    table["fold"], table["log_density"], table["log_density_per_planet"] = trained.fold, -nll, -nll / number
+    table["flag"] = np.full(total, "", dtype="U1")
+    return table
+
+
+def per_planet(nll: np.ndarray, number: np.ndarray, weight: np.ndarray | None = None) -> float:
+    """Summed over systems, divided by planets."""
+    weight = np.ones(len(nll)) if weight is None else weight
+    return float((weight * nll).sum() / (weight * number).sum())
+
+
+BLOCK = 64
+"""Systems scored by one call of one compiled program."""
+
+
+@eqx.filter_jit
+def _terms(model: Any, systems: System):
+    """Terms of the pooled density and of each member alone."""
+
+    def one(system: System):
+        say = [member.predictions(system) for member in model.members]
+        return model.score(system, say), [model.score(system, [s]) for s in say]
+
+    return jax.vmap(one)(systems)
+
+
+def scores(model: Any, systems: System) -> dict[str, np.ndarray]:
+    """Negative log density of each system in (log10 a, log10 M), of its radii apart, of each planet, and by member."""
+    systems, n = alone(systems), len(systems.mask)
+    padded = jax.tree.map(lambda a: jnp.concatenate([a, jnp.repeat(a[:1], -n % BLOCK, axis=0)]), systems)
+    blocks = [_terms(model, choose(padded, np.arange(i, i + BLOCK))) for i in range(0, n, BLOCK)]
+    pooled, single = jax.tree.map(lambda *a: np.concatenate(a)[:n], *blocks)
+    total = lambda terms: -(terms.kind.sum(-1) + terms.log_a.sum(-1) + terms.log_mass.sum(-1))  # noqa: E731
+    return {
+        "nll": total(pooled),
+        "nll_single": np.mean([total(terms) for terms in single], axis=0),
+        "radius": -pooled.log_radius.sum(-1),
+        "planet": -(pooled.kind[:, :-1] + pooled.log_a + pooled.log_mass),
+    }
+
+
+def evaluate(run: Path, data: Path, options: config.Evaluate) -> Report:
+    """Exact density and two-sample tests of a model on DATA, without and with star and disc."""
+    model, (systems, _, notes) = load(run), read(data, options)
+    number = np.asarray(systems.mask.sum(-1))
+    hidden = scores(model, without_context(systems))
+    null = per_planet(null_nll(systems, systems), number)
+    rows, values = [], {}
+    kinds = {"nll": hidden["nll"], "nll_radius": hidden["radius"]}
+    if np.asarray(systems.has_context).any():
+        kinds["nll_conditional"] = scores(model, systems)["nll"]
+    for name, sums in kinds.items():
+        score = interval(per_planet, sums, number, n=1000)
+        rows.append(score.as_row(name, null if name == "nll" else None))
+        values.update({name: score.value, f"{name}_low": score.low, f"{name}_high": score.high})
+    made = draw(model, jax.random.key(options.seed), max(options.compare, 200))
+    table, more = compare(systems, made.system, n=options.compare, seed=options.seed)
+    values |= more | {"systems": len(number), "truncated": int(np.asarray(made.truncated).sum())}
+    tables = {"scores": rows + table}
+    if np.asarray(systems.has_context[:, 1]).any():
+        repeat = -(-2000 // len(number))
+        many = jax.tree.map(lambda a: jnp.repeat(a, repeat, axis=0), (systems.context, systems.has_context))
+        conditional = draw(model, jax.random.key(options.seed + 1), len(many[0]), context=many[0], has_context=many[1])
+        tables["giants"] = giants_by_metallicity(systems, conditional.system)
+    notes.append("Systems that the model was trained on score too well; out-of-fold scores stand in the model's card.")
+    return Report(f"{run} on {data}: {len(number)} systems", tables=tables, values=values, notes=notes)
+
+
+def predict(run: Path, data: Path, options: config.Predict) -> Table:
+    """One row per system: its log density, also per planet, and its most surprising planet (counted from the star)."""
+    model, (systems, names, _) = load(run), read(data, options)
+    score, number = scores(model, systems), np.asarray(systems.mask.sum(-1))
+    table = names.copy()
+    table["log_density"] = -score["nll"]
+    table["log_density_per_planet"] = -score["nll"] / number
+    table["surprising_planet"] = 1 + np.where(np.asarray(systems.mask), score["planet"], -np.inf).argmax(-1)
+    table["flag"] = np.where(np.isfinite(score["nll"]), "", "outside the model's range")
+    return table
+
+
+def sample(run: Path, options: config.Sample) -> Table:
+    """Systems drawn from a model, one row per planet under the names of the NASA Exoplanet Archive."""
+    model = load(run)
+    given = [options.star_mass, options.metallicity, options.disc_mass, options.inner_edge, options.wind]
+    for name, value in zip(CONTEXT, given, strict=True):
+        if name != "metallicity" and value is not None and value <= 0:
+            raise InputError(f"{name.removeprefix('log_')} is {value:g}; expected a positive number.")
+    log = [
+        math.log10(v) if v is not None and name != "metallicity" else v for name, v in zip(CONTEXT, given, strict=True)
+    ]
+    draws = draw(
+        model,
+        jax.random.key(options.seed),
+        options.n,
+        context=jnp.array([v or 0.0 for v in log]),
+        has_context=jnp.array([v is not None for v in log]),
+        temperature=options.temperature,
+        top_p=options.top_p,
+    )
+    table = as_table(draws.system)
+    table.meta.update(truncated=int(np.asarray(draws.truncated).sum()), seed=options.seed)  # pyright: ignore
+    return table
+
+
+def check(data: Path, options: config.Check) -> Report:
+    """What was understood of a table of planets."""
+    units = {name: getattr(options, f"{name}_unit") for name in ("a", "period", "mass", "radius")}
+    planets = read_planets(data, units={k: v for k, v in units.items() if v}, discs=options.discs)
+    hosts = planets.hosts()
+    known = {name: int(np.isfinite(getattr(planets, name).value).sum()) for name in ("a", "mass", "msini", "radius")}
+    rows = [{"quantity": name, "planets": n, "column": planets.used.get(name, "")} for name, n in known.items()]
+    values = {"systems": len(hosts), "planets": len(planets), "incomplete": left_out(planets)}
+    return Report(
+        f"{data}: {len(planets)} planets of {len(hosts)} stars", {"understood": rows}, values, list(planets.notes)
+    )
+
+
+def load(run: Path) -> Any:
+    """The model of a run, ready for use."""
+    return read_model(run, restore(read_card(run, system=NAME)))
+
+
+def restore(card: dict) -> Any:
+    """The model that a card describes, its arrays still to be filled."""
+    options, prep = build(config.Train, card["config"]), card["preprocessing"]
+    scale = tuple(prep["context_mean"]), tuple(prep["context_sd"])
+    make = lambda key: template(options, scale, key)  # noqa: E731
+    member = eqx.filter_eval_shape(make, jax.random.key(0))
+    return pooled([member] * options.members)
+
+
+def _preprocessing(model: Any) -> dict[str, Any]:
+    member = model.members[0]
+    names = ("context_mean", "context_sd")
+    return {"context": CONTEXT, **{name: getattr(member, name, (0.0,) * len(CONTEXT)) for name in names}}

@@ -1,0 +1,157 @@
+"""Training: known planets and hidden contexts at random as augmentation, and folds that do not depend on the table."""
+
+import math
+import zlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Int, PRNGKeyArray
+
+from jaxastro.errors import InputError
+from jaxastro.systems.planetary_systems.config import Train
+from jaxastro.systems.planetary_systems.known import reveal
+from jaxastro.systems.planetary_systems.layout import System
+from jaxastro.systems.planetary_systems.model import Generator, Member
+from jaxastro.systems.planetary_systems.tokens import Grid, GridGenerator, GridMember
+from jaxastro.train import adamw, fit_members, inference_mode
+
+
+class Trained(NamedTuple):
+    """Models of one training run.
+
+    Attributes:
+        folds: one model per fold, trained on the other folds.
+        fold: the fold of each system.
+        final: the model trained on all systems.
+        history: columns of the training history, one row per epoch.
+    """
+
+    folds: list[Any]
+    fold: Int[np.ndarray, " system"]
+    final: Any
+    history: dict[str, np.ndarray]
+
+
+def fold_of(names: Sequence[Any], folds: int) -> Int[np.ndarray, " system"]:
+    """The fold of each system by the last digit of its number, or of a checksum of its name.
+
+    A system keeps its fold whatever else is in the table. The digits that occur are shared out in order, so that the
+    Bern systems without multiples of five fall into {1, 2}, {3, 4}, {6, 7}, {8, 9}.
+
+    Raises:
+        InputError: there are fewer different digits than folds.
+    """
+    text = [str(name) for name in names]
+    digit = np.array([int(t) % 10 if t.isdecimal() else zlib.crc32(t.encode()) % 10 for t in text])
+    present = np.unique(digit)
+    if len(present) < folds:
+        raise InputError(f"Cannot make {folds} folds of {len(text)} systems with {len(present)} final digits.")
+    of_digit = np.concatenate([np.full(len(part), i) for i, part in enumerate(np.array_split(present, max(folds, 1)))])
+    return of_digit[np.searchsorted(present, digit)]
+
+
+def template(options: Train, context: tuple[tuple[float, ...], tuple[float, ...]], key: PRNGKeyArray) -> Any:
+    """One untrained network of the configured preset."""
+    size: dict[str, Any] = {name: getattr(options, name) for name in ("width", "layers", "heads", "dropout")}
+    if options.preset == "paper":
+        return GridMember(grid=Grid(options.cells), **size, key=key)
+    edge = math.log10(options.mass_edge) if options.mass_edge > 0 else None
+    mean, sd = context
+    return Member(**size, components=options.components, mass_edge=edge, context_mean=mean, context_sd=sd, key=key)
+
+
+def pooled(members: Sequence[Any]) -> Any:
+    """The model that a set of trained networks makes."""
+    members = tuple(inference_mode(member) for member in members)
+    return GridGenerator(members) if isinstance(members[0], GridMember) else Generator(members)
+
+
+def alone(systems: System) -> System:
+    """The systems with nothing known of them beforehand."""
+    return systems._replace(known=jax.tree.map(lambda a: a[..., :0, :], systems.known))
+
+
+def without_context(systems: System) -> System:
+    """The systems with star and disc hidden."""
+    return systems._replace(has_context=jnp.zeros_like(systems.has_context))
+
+
+def cropped(systems: System) -> System:
+    """The systems padded to the longest among them."""
+    longest = int(systems.mask.sum(-1).max())
+    names = ("log_a", "log_mass", "log_radius", "mask", "has_radius")
+    return systems._replace(**{name: getattr(systems, name)[..., :longest] for name in names})
+
+
+def augment(system: System, key: PRNGKeyArray) -> System:
+    """The system with some of its planets known, and with star and disc hidden wholly (half the time) or in part."""
+    show, whole, part = jax.random.split(key, 3)
+    keep = jax.random.bernoulli(whole) & jax.random.bernoulli(part, 0.8, system.has_context.shape)
+    return reveal(system._replace(has_context=system.has_context & keep), show)
+
+
+def context_scale(systems: System) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Centre and scale of each property of star and disc where it is given."""
+    values, given = np.asarray(systems.context, float), np.asarray(systems.has_context)
+    count = np.maximum(given.sum(0), 1)
+    mean = (values * given).sum(0) / count
+    sd = np.sqrt((((values - mean) * given) ** 2).sum(0) / count)
+    return tuple(mean.tolist()), tuple(np.where(sd > 1e-3, sd, 1.0).tolist())
+
+
+def train_models(systems: System, names: Sequence[Any], options: Train) -> Trained:
+    """Networks for every fold and for the final model, trained in one program.
+
+    Every network stops early on its own random tenth of its training systems, scored with and without context.
+    """
+    systems = alone(cropped(systems))
+    total, k = len(systems.mask), options.folds
+    fold = fold_of(names, k) if k else np.full(total, -1)
+    rng = np.random.default_rng(options.seed)
+    training, held = [], []
+    for f in range(k + 1):  # the last stands for the final model, which leaves out no fold
+        training += [rng.permutation(np.flatnonzero(fold != f)) for _ in range(options.members)]
+    for i, rows in enumerate(training):
+        tenth = max(1, len(rows) // 10)
+        training[i], inner = rows[tenth:], rows[:tenth]
+        held.append(np.concatenate([inner, inner + total]))
+    # The second half of the rows is the same systems without context: only validation looks at them.
+    both = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), systems, without_context(systems))
+    per_planet = float(total / systems.mask.sum())
+
+    def loss(member: Any, system: System, key: PRNGKeyArray):
+        terms = member.terms(system, key=key)
+        nll = -per_planet * (terms.kind.sum() + terms.log_a.sum() + terms.log_mass.sum())
+        return nll - options.radius_weight * per_planet * terms.log_radius.sum(), {"nll": nll}
+
+    scale = context_scale(systems)
+    start, *keys = jax.random.split(jax.random.key(options.seed), len(training) + 1)
+    make = lambda key: template(options, scale, key)  # noqa: E731
+    fit = fit_members(
+        eqx.filter_vmap(make)(jax.random.split(start, len(training))),
+        loss,
+        both,
+        keys=jnp.stack(keys),
+        rows=training,
+        validation=held,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        optimizer=adamw(options.learning_rate, weight_decay=options.weight_decay),
+        clip=1.0,
+        ema=options.ema,
+        augment=None if options.preset == "paper" else augment,
+        patience=options.patience,
+        monitor="nll",
+        progress=not options.quiet,
+    )
+    member = lambda i: jax.tree.map(lambda a: a[i] if eqx.is_array(a) else a, fit.model)  # noqa: E731
+    models = [
+        pooled([member(i) for i in range(first, first + options.members)])
+        for first in range(0, len(training), options.members)
+    ]
+    columns = {f"{name}_{i}": values[:, i] for name, values in fit.history.items() for i in range(len(training))}
+    return Trained(models[:-1], fold, models[-1], columns)
