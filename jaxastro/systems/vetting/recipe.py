@@ -9,7 +9,7 @@ from jaxastro.errors import InputError
 VIEWS = ("global", "main", "secondary", "odd", "even", "centroid", "ghost")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=True)
 class Recipe:
     """Everything that decides what a folded view looks like; an artefact stores it and prediction rebuilds from it.
 
@@ -20,6 +20,10 @@ class Recipe:
         channels: channels of every view, by view name; where the recipe has validity the last channel is 1 where a
             bin holds cadences and 0 where it was interpolated.
         secondary_cut: bins of the secondary view that is cut out of the global view around phase 0.5; 0 for none.
+        focus_durations: half-width of all views but the global one, in transit durations (at most a quarter period).
+        window_durations: length of the detrending window in transit durations.
+        window_day: the least that it is long, days.
+        clip_sigma: outliers beyond so many standard deviations are dropped, dips within transits excepted.
     """
 
     kind: str = "watson"
@@ -30,6 +34,10 @@ class Recipe:
         default_factory=lambda: {**dict.fromkeys(VIEWS, 2), "centroid": 3},
     )
     secondary_cut: int = 0
+    focus_durations: float = 3.0
+    window_durations: float = 4.0
+    window_day: float = 1.0
+    clip_sigma: float = 5.0
 
     def as_dict(self) -> dict[str, Any]:
         """The recipe as plain JSON types, for the model card."""
@@ -46,6 +54,9 @@ class Recipe:
         if extra := sorted(set(values) - known):
             raise InputError(f"The view recipe has unknown fields {', '.join(extra)}; update jaxastro to read it.")
         return cls(**values)
+
+    def __hash__(self) -> int:
+        return hash(repr(self.as_dict()))
 
 
 def ready_made_recipe(bins: Mapping[str, int]) -> Recipe:

@@ -1,0 +1,219 @@
+"""From a folded light curve to WATSON-Net's views: detrended, clipped, binned and scaled by the depth of the transit."""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxastro.systems.vetting.detrend import biweight_trend
+from jaxastro.systems.vetting.recipe import Recipe
+
+
+class Folded(NamedTuple):
+    """One signal's cadences, folded in float64 on the host; padded cadences have `keep` false.
+
+    Attributes:
+        time: days since the first cadence, increasing.
+        tau: days from the nearest transit centre, in [-P/2, P/2).
+        number: which transit that is, counted from the first one seen.
+        flux: relative flux minus 1.
+        keep: whether the cadence counts (neither padding nor in transit of another signal of the star).
+        segment: uninterrupted stretch of the cadence.
+        centroid: centroid offsets (cadence, 2) in any unit, or None.
+        ghost: halo minus core flux, relative, or None.
+        period: days.
+        duration: days.
+        window: of the detrending, days.
+    """
+
+    time: Float[Array, "*signal cadence"]
+    tau: Float[Array, "*signal cadence"]
+    number: Int[Array, "*signal cadence"]
+    flux: Float[Array, "*signal cadence"]
+    keep: Bool[Array, "*signal cadence"]
+    segment: Int[Array, "*signal cadence"]
+    centroid: Float[Array, "*signal cadence 2"] | None
+    ghost: Float[Array, "*signal cadence"] | None
+    period: Float[Array, "*signal"]
+    duration: Float[Array, "*signal"]
+    window: Float[Array, "*signal"]
+
+
+class Views(NamedTuple):
+    """What one signal looks like.
+
+    Attributes:
+        views: (bin, channel) by name; see `Example`.
+        present: whether each view holds data, by name.
+        measured: scalars by name, in units that the names give.
+    """
+
+    views: dict[str, Float[Array, "*signal bin channel"]]
+    present: dict[str, Bool[Array, "*signal"]]
+    measured: dict[str, Float[Array, "*signal"]]
+
+
+@partial(jax.jit, static_argnames=("recipe", "width", "soft", "detrend"))
+def build_views(
+    folded: Folded,
+    recipe: Recipe,
+    *,
+    width: int = 64,
+    detrend: bool = True,
+    soft: bool = False,
+    period_shift: Float[Array, ""] | float = 0.0,
+    epoch_shift: Float[Array, ""] | float = 0.0,
+) -> Views:
+    """The views of one signal, on the common scale of its main depth. `jax.vmap` builds those of many.
+
+    Differentiable with respect to the flux; with `soft`, also with respect to the shifts of period and epoch.
+
+    Args:
+        folded: the signal's cadences.
+        recipe: bins of each view and what to clip (`kind` must be `watson`).
+        width: most cadences in one detrending window (static).
+        detrend: divide by the biweight trend first.
+        soft: share each cadence between the two nearest bins in proportion (instead of giving it to one bin).
+        period_shift: days to add to the period; only with `soft` does it have a gradient.
+        epoch_shift: days to add to the epoch.
+    """
+    tau = folded.tau - epoch_shift - folded.number.astype(folded.tau.dtype) * period_shift
+    period = folded.period + period_shift
+    half = jnp.minimum(recipe.focus_durations * folded.duration, period / 4)
+    from_secondary = jnp.where(tau > 0, tau - period / 2, tau + period / 2)
+    in_main, in_secondary = jnp.abs(tau) < half, jnp.abs(from_secondary) < half
+    protected = (jnp.abs(tau) < 0.75 * folded.duration) | (jnp.abs(from_secondary) < 0.75 * folded.duration)
+    protected &= 6 * folded.duration < period  # else nothing is left to fit a trend to
+    use = folded.keep & ~protected
+
+    series = [folded.flux]
+    if folded.centroid is not None:
+        series += [folded.centroid[:, 0], folded.centroid[:, 1]]
+    if folded.ghost is not None:
+        series += [folded.ghost]
+    keep = folded.keep
+    flat, *others = series
+    if detrend:
+        trends, known = lax.map(
+            lambda v: biweight_trend(folded.time, v, use, folded.segment, folded.window, width=width),
+            jnp.stack(series),
+        )
+        keep = keep & known[0]
+        flat, *others = [values - trend for values, trend in zip(series, trends, strict=True)]
+        flat = flat / (1 + trends[0])
+    sigma, keep = _clip(flat, keep, protected, recipe.clip_sigma)
+
+    bins, focus = recipe.bins["global"], recipe.bins["main"]
+    phase = tau / period + 0.75
+    whole = _bin(phase - jnp.floor(phase), flat, keep, bins, soft)
+    x = jnp.where(in_main, tau, from_secondary) / (2 * half) + 0.5
+    slot = jnp.where(in_main, folded.number % 2, 2)  # even, odd, secondary
+    focused = _bin(x, flat, keep & (in_main | in_secondary), focus, soft, slot)
+    even, odd, secondary = focused
+    main = even + odd
+
+    centre = keep & (jnp.abs(tau) < folded.duration / 4)
+    depth, depth_error = _depth(flat, centre, sigma)
+    scale = jnp.maximum(depth, jnp.maximum(depth_error, 1e-7))
+    views, present = {}, {}
+    sums = {"global": whole[0], "main": main, "secondary": secondary, "odd": odd, "even": even}
+    for name, parts in sums.items():
+        views[name], present[name] = _view(parts, scale)
+    if folded.centroid is not None:
+        views["centroid"], present["centroid"] = _centroid_view(others[:2], keep, protected, in_main, x, focus, soft)
+    if folded.ghost is not None:
+        ghost_keep = _clip(others[-1], keep, protected, recipe.clip_sigma)[1]
+        views["ghost"], present["ghost"] = _view(_bin(x, others[-1], ghost_keep & in_main, focus, soft)[0], scale)
+
+    odd_transit = folded.number % 2 == 1
+    odd_depth, odd_error = _depth(flat, centre & odd_transit, sigma)
+    even_depth, even_error = _depth(flat, centre & ~odd_transit, sigma)
+    second, second_error = _depth(flat, keep & (jnp.abs(from_secondary) < folded.duration / 4), sigma)
+    measured = {
+        "depth_ppm": 1e6 * depth,
+        "snr": depth / depth_error,
+        "noise_ppm": 1e6 * sigma,
+        "odd_even_sigma": jnp.abs(odd_depth - even_depth) / jnp.hypot(odd_error, even_error),
+        "secondary_sigma": second / second_error,
+    }
+    return Views(views, present, measured)
+
+
+def _clip(
+    flat: Float[Array, "cadence"], keep: Bool[Array, "cadence"], protected: Bool[Array, "cadence"], limit: float
+) -> tuple[Float[Array, ""], Bool[Array, "cadence"]]:
+    """Standard deviation out of transit, and `keep` without outliers: dips within transits are no outliers."""
+    fixed = lax.stop_gradient(flat)
+    sigma = jnp.asarray(jnp.inf, flat.dtype)
+    for _ in range(4):
+        used = keep & ~protected & (jnp.abs(fixed) < limit * sigma)
+        n = jnp.maximum(used.sum().astype(flat.dtype), 1)
+        mean = jnp.where(used, fixed, 0).sum() / n
+        sigma = jnp.maximum(jnp.sqrt(jnp.where(used, (fixed - mean) ** 2, 0).sum() / n), 1e-9)
+    return sigma, keep & (fixed < limit * sigma) & (protected | (fixed > -limit * sigma))
+
+
+def _bin(x, values, keep, bins: int, soft: bool, slot=None) -> Float[Array, "slot bin 2"]:
+    """Sum of values and of cadences in each bin of x in [0, 1), in each slot (one slot, or three)."""
+    slots = 1 if slot is None else 3
+    place = x * bins
+    keep = keep & (place >= 0) & (place < bins)
+    first = jnp.clip(jnp.floor(place - (0.5 if soft else 0.0)), -1, bins - 1).astype(jnp.int32)
+    row = 0 if slot is None else slot.astype(jnp.int32) * bins
+    pair = jnp.stack([values, jnp.ones_like(values)], axis=1) * keep[:, None]
+
+    def add(bin, weights):
+        bin = jnp.clip(bin, 0, bins - 1)
+        return jax.ops.segment_sum(weights, bin + row, num_segments=slots * bins)
+
+    if soft:
+        share = (place - 0.5 - first)[:, None]
+        total = add(first, pair * (1 - share)) + add(first + 1, pair * share)
+    else:
+        total = add(first, pair)
+    return total.reshape(slots, bins, 2)
+
+
+def _view(sums: Float[Array, "bin 2"], scale) -> tuple[Float[Array, "bin 2"], Bool[Array, ""]]:
+    """Means of the bins over `scale` with empty bins interpolated, and validity; and whether the view holds data."""
+    valid = sums[:, 1] > 1e-3
+    mean = jnp.where(valid, sums[:, 0] / jnp.where(valid, sums[:, 1], 1), 0)
+    middle = valid[len(valid) // 2 - len(valid) // 8 : len(valid) // 2 + len(valid) // 8 + 1]
+    present = (valid.sum() * 4 >= len(valid)) & middle.any()
+    view = jnp.stack([_filled(mean, valid) / scale, valid.astype(mean.dtype)], axis=1)
+    return jnp.where(present, view, 0), present
+
+
+def _filled(values: Float[Array, "bin"], valid: Bool[Array, "bin"]) -> Float[Array, "bin"]:
+    """Empty bins by linear interpolation between the nearest bins that are not; the ends repeat."""
+    place = jnp.arange(len(values))
+    left = lax.cummax(jnp.where(valid, place, -1))
+    right = lax.cummin(jnp.where(valid, place, len(values)), reverse=True)
+    left, right = jnp.where(left < 0, right, left), jnp.where(right >= len(values), left, right)
+    left, right = (jnp.clip(side, 0, len(values) - 1) for side in (left, right))
+    share = (place - left).astype(values.dtype) / jnp.maximum(right - left, 1).astype(values.dtype)
+    return values[left] * (1 - share) + values[right] * share
+
+
+def _depth(flat, inside: Bool[Array, "cadence"], sigma) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    n = inside.sum().astype(flat.dtype)
+    return -jnp.where(inside, flat, 0).sum() / jnp.maximum(n, 1), sigma / jnp.sqrt(jnp.maximum(n, 0.25))
+
+
+def _centroid_view(shifts, keep, protected, in_main, x, bins: int, soft: bool):
+    """Centroid shift of both axes in units of the scatter of the bins out of transit, and validity."""
+    columns = []
+    for shift in shifts:
+        good = _clip(shift, keep, protected, 3.0)[1]
+        view, present = _view(_bin(x, shift, good & in_main, bins, soft)[0], 1.0)
+        outer = jnp.abs(jnp.arange(bins) - (bins - 1) / 2) > bins / 8  # beyond 0.75 durations
+        outer &= view[:, 1] > 0
+        n = jnp.maximum(outer.sum().astype(view.dtype), 1)
+        mean = jnp.where(outer, view[:, 0], 0).sum() / n
+        spread = jnp.sqrt(jnp.where(outer, (view[:, 0] - mean) ** 2, 0).sum() / n)
+        columns.append((view[:, 0] - mean) / jnp.maximum(spread, 1e-12))
+    both = jnp.stack([*columns, view[:, 1]], axis=1)
+    return jnp.where(present, both, 0), present
