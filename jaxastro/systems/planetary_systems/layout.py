@@ -13,7 +13,7 @@ PLANETS = 32
 """The longest system that fits (the axis `planet`)."""
 INNER, OUTER = -2.5, 4.0
 """log10 AU between which every planet lies; the spacing of the first is counted from `INNER`."""
-KNOWN = 12
+KNOWN = 8
 """The most planets that can be given as known (the axis `known`)."""
 CONTEXT = ("log_star_mass", "metallicity", "log_disc_mass", "log_inner_edge", "log_wind")
 """Properties of star and disc: log10 solar masses, [Fe/H] in dex, log10 solar masses of gas, log10 AU, log10 of the

@@ -22,7 +22,7 @@ from jaxastro.systems.planetary_systems.layout import CONTEXT, System
 from jaxastro.systems.planetary_systems.null import null_nll
 from jaxastro.systems.planetary_systems.sampling import sample as draw
 from jaxastro.systems.planetary_systems.simulate import PodSim, as_table
-from jaxastro.systems.planetary_systems.training import alone, pooled, template, train_models, without_context
+from jaxastro.systems.planetary_systems.training import alone, fold_of, pooled, template, train_models, without_context
 
 NAME = "planetary_systems"
 
@@ -61,21 +61,23 @@ def train(data: Path | None, out: Path, options: config.Train) -> Report:
         systems, names, notes = read(data, options)
     if len(systems.mask) < 20:
         raise InputError(f"{data}: found {len(systems.mask)} complete systems; training needs 20 at least.")
-    trained = train_models(systems, names["hostname"].tolist(), options)
+    k = options.folds
+    fold = fold_of(list(names["hostname"]), k) if k else np.full(len(systems.mask), -1)
+    models, history = train_models(systems, fold, range(k + 1), options)
     report = Report(f"Trained on {len(systems.mask)} systems with {int(systems.mask.sum())} planets", notes=notes)
     rows = names
     if options.folds:
-        rows = out_of_fold(systems, names, trained, options, report)
+        rows = out_of_fold(systems, names, fold, models[:-1], options, report)
     with stage_directory(out) as folder:
         write_model(
             folder,
             system=NAME,
-            model=trained.final,
+            model=models[-1],
             config=options,
             data_files=[] if data is None else [data, *([options.discs] if options.discs else [])],
             metrics=report.as_json(),
-            preprocessing=_preprocessing(trained.final),
-            history=trained.history,
+            preprocessing=preprocessing(models[-1]),
+            history=history,
             citation=config.CITATION,
         )
         if options.folds:
@@ -84,13 +86,15 @@ def train(data: Path | None, out: Path, options: config.Train) -> Report:
     return report
 
 
-def out_of_fold(systems: System, names: Table, trained: Any, options: config.Train, report: Report) -> Table:
+def out_of_fold(
+    systems: System, names: Table, fold: np.ndarray, models: list[Any], options: config.Train, report: Report
+) -> Table:
     """Scores every system by the model that has not seen it; fills the report and gives the predictions."""
-    total, each = len(systems.mask), -(-options.compare // options.folds)
+    total, each = len(systems.mask), -(-options.compare // len(models))
     nll, conditional, alone_nll = np.zeros(total), np.zeros(total), np.zeros(total)
     radius, null, drawn = np.zeros(total), np.zeros(total), []
-    for f, model in enumerate(trained.folds):
-        rows, rest = np.flatnonzero(trained.fold == f), np.flatnonzero(trained.fold != f)
+    for f, model in enumerate(models):
+        rows, rest = np.flatnonzero(fold == f), np.flatnonzero(fold != f)
         held = choose(systems, rows)
         hidden, shown = scores(model, without_context(held)), scores(model, held)
         nll[rows], radius[rows], conditional[rows] = hidden["nll"], hidden["radius"], shown["nll"]
@@ -115,7 +119,7 @@ def out_of_fold(systems: System, names: Table, trained: Any, options: config.Tra
     report.tables["out of fold"] = rows + table
     report.values.update(values | more | {"truncated": int(np.asarray(made.truncated).sum())})
     table = names.copy()
-    table["fold"], table["log_density"], table["log_density_per_planet"] = trained.fold, -nll, -nll / number
+    table["fold"], table["log_density"], table["log_density_per_planet"] = fold, -nll, -nll / number
     table["flag"] = np.full(total, "", dtype="U1")
     return table
 
@@ -246,7 +250,8 @@ def restore(card: dict) -> Any:
     return pooled([member] * options.members)
 
 
-def _preprocessing(model: Any) -> dict[str, Any]:
+def preprocessing(model: Any) -> dict[str, Any]:
+    """Constants that a model needs besides its weights."""
     member = model.members[0]
     names = ("context_mean", "context_sd")
     return {"context": CONTEXT, **{name: getattr(member, name, (0.0,) * len(CONTEXT)) for name in names}}

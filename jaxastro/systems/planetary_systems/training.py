@@ -3,7 +3,7 @@
 import math
 import zlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -18,22 +18,6 @@ from jaxastro.systems.planetary_systems.layout import System
 from jaxastro.systems.planetary_systems.model import Generator, Member
 from jaxastro.systems.planetary_systems.tokens import Grid, GridGenerator, GridMember
 from jaxastro.train import adamw, fit_members, inference_mode
-
-
-class Trained(NamedTuple):
-    """Models of one training run.
-
-    Attributes:
-        folds: one model per fold, trained on the other folds.
-        fold: the fold of each system.
-        final: the model trained on all systems.
-        history: columns of the training history, one row per epoch.
-    """
-
-    folds: list[Any]
-    fold: Int[np.ndarray, " system"]
-    final: Any
-    history: dict[str, np.ndarray]
 
 
 def fold_of(names: Sequence[Any], folds: int) -> Int[np.ndarray, " system"]:
@@ -103,22 +87,27 @@ def context_scale(systems: System) -> tuple[tuple[float, ...], tuple[float, ...]
     return tuple(mean.tolist()), tuple(np.where(sd > 1e-3, sd, 1.0).tolist())
 
 
-def train_models(systems: System, names: Sequence[Any], options: Train) -> Trained:
-    """Networks for every fold and for the final model, trained in one program.
+def train_models(
+    systems: System, fold: Int[np.ndarray, " system"], left_out: Sequence[int], options: Train
+) -> tuple[list[Any], dict[str, np.ndarray]]:
+    """One model for each fold left out, all their networks trained in one program, and the columns of the history.
 
-    Every network stops early on its own random tenth of its training systems, scored with and without context.
+    Every network stops early on its own random tenth of its training systems, scored with and without context. What
+    comes out for a fold does not depend on which others are trained beside it.
+
+    Args:
+        systems: all systems.
+        fold: the fold of each.
+        left_out: for each model the fold that it does not see (one that does not exist: it sees all).
+        options: the configuration.
     """
-    systems = alone(cropped(systems))
-    total, k = len(systems.mask), options.folds
-    fold = fold_of(names, k) if k else np.full(total, -1)
-    rng = np.random.default_rng(options.seed)
-    training, held = [], []
-    for f in range(k + 1):  # the last stands for the final model, which leaves out no fold
-        training += [rng.permutation(np.flatnonzero(fold != f)) for _ in range(options.members)]
-    for i, rows in enumerate(training):
+    systems, total = alone(cropped(systems)), len(systems.mask)
+    training, held, seeds = [], [], [(f, i) for f in left_out for i in range(options.members)]
+    for f, i in seeds:
+        rows = np.random.default_rng([options.seed, f, i]).permutation(np.flatnonzero(fold != f))
         tenth = max(1, len(rows) // 10)
-        training[i], inner = rows[tenth:], rows[:tenth]
-        held.append(np.concatenate([inner, inner + total]))
+        training.append(rows[tenth:])
+        held.append(np.concatenate([rows[:tenth], rows[:tenth] + total]))
     # The second half of the rows is the same systems without context: only validation looks at them.
     both = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), systems, without_context(systems))
     per_planet = float(total / systems.mask.sum())
@@ -129,13 +118,14 @@ def train_models(systems: System, names: Sequence[Any], options: Train) -> Train
         return nll - options.radius_weight * per_planet * terms.log_radius.sum(), {"nll": nll}
 
     scale = context_scale(systems)
-    start, *keys = jax.random.split(jax.random.key(options.seed), len(training) + 1)
+    root = jax.random.key(options.seed)
+    keys = jnp.stack([jax.random.fold_in(jax.random.fold_in(root, f), i) for f, i in seeds])
     make = lambda key: template(options, scale, key)  # noqa: E731
     fit = fit_members(
-        eqx.filter_vmap(make)(jax.random.split(start, len(training))),
+        eqx.filter_vmap(make)(keys),
         loss,
         both,
-        keys=jnp.stack(keys),
+        keys=keys,
         rows=training,
         validation=held,
         epochs=options.epochs,
@@ -153,5 +143,7 @@ def train_models(systems: System, names: Sequence[Any], options: Train) -> Train
         pooled([member(i) for i in range(first, first + options.members)])
         for first in range(0, len(training), options.members)
     ]
-    columns = {f"{name}_{i}": values[:, i] for name, values in fit.history.items() for i in range(len(training))}
-    return Trained(models[:-1], fold, models[-1], columns)
+    columns = {
+        f"{name}_{f}_{i}": values[:, m] for name, values in fit.history.items() for m, (f, i) in enumerate(seeds)
+    }
+    return models, columns
