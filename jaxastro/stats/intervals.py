@@ -96,7 +96,7 @@ def paired(
     )
 
 
-def wilson(k: float, n: float, level: float = 0.95) -> Score:
+def wilson(k: int | np.integer, n: int | np.integer, level: float = 0.95) -> Score:
     """k successes in n trials as a fraction with Wilson's score interval (scipy.stats.binomtest).
 
     Raises:

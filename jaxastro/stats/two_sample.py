@@ -11,7 +11,7 @@ from jaxastro.stats.folds import grouped_folds
 from jaxastro.stats.intervals import Score, draw_counts, interval, object_numbers
 from jaxastro.stats.scores import Rows, roc_auc
 
-Features = Float[np.ndarray, "row feature"]
+Features = Float[np.ndarray, "_ _"]
 
 
 def c2st(
