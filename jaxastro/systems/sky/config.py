@@ -99,11 +99,10 @@ class Train(Data):
     flexibility: tuple[float, ...] = option(
         (0.5, 0.2), "prior mean and std of the power spectrum's departure from a line"
     )
-    index: tuple[float, ...] = option((-1.0, 0.5), "prior mean and std of the diffuse spectral index")
-    index_fluctuations: tuple[float, ...] = option(
-        (0.3, 0.15), "prior mean and std of the index's fluctuations on the sky"
-    )
-    source_index: tuple[float, ...] = option((-1.5, 0.7), "prior mean and std of the sources' spectral index")
+    index: tuple[float, ...] = option((), "prior mean and std of the diffuse spectral index; default: that of all counts, 0.5")
+    index_fluctuations: tuple[float, ...] = option((0.3, 0.15), "prior mean and std of the index's fluctuations")
+    deviations: tuple[float, ...] = option((), "prior mean and std of departures from power laws per ln energy, if any")
+    source_index: tuple[float, ...] = option((), "prior mean and std of sources' indices; default: 0.3 below the sky's, 0.7")
     figures: bool = option(True, "draw the figures")
 
 

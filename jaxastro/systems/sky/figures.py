@@ -62,17 +62,17 @@ def components(
         return fig
 
 
-def stages(field: Field, maps: list[Float[np.ndarray, "y x"]], found: list[np.ndarray], truth: Any = None) -> "Figure":
-    """Tension in every round, with what was inserted circled (known positions, where given, as crosses)."""
+def stages(
+    field: Field, tension: list[Float[np.ndarray, "y x"]], need: list[Float[np.ndarray, "y x"]], table: Table
+) -> "Figure":
+    """Tension of the diffuse sky (above) and significance of a missing point (below) in every round."""
     with style():
-        fig, axes = _panels(field, 1, len(maps))
-        for i, (ax, image) in enumerate(zip(axes.ravel(), maps, strict=True)):
+        fig, axes = _panels(field, 2, len(tension))
+        for i, (above, below) in enumerate(zip(tension, need, strict=True)):
             title = "diffuse sky only" if i == 0 else f"after round {i}"
-            _show(ax, image, f"Tension, {title} [σ]", cmap=TENSION, vmin=-10, vmax=10)
-            if truth is not None:
-                ax.plot(truth[:, 1], truth[:, 0], "x", color="#222222", markersize=4, markeredgewidth=0.8)
-            if i < len(found):
-                _circles(ax, found[i], 3.0, "#009E73")
+            _show(axes[0, i], above, f"Tension, {title} [σ]", cmap=TENSION, vmin=-10, vmax=10)
+            _show(axes[1, i], below, "Need of a point [σ]", cmap=TENSION, vmin=-10, vmax=10)
+        mark(axes[0, 0], table)
         return fig
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 from jaxtyping import Float
-from scipy.signal import fftconvolve
 
 from jaxastro.systems.sky.data import Field
+from jaxastro.systems.sky.detect import correlate
 
 
 def write_maps(path: Path, field: Field, images: dict[str, Float[np.ndarray, "..."]], units: dict[str, str]) -> None:
@@ -22,36 +22,29 @@ def write_maps(path: Path, field: Field, images: dict[str, Float[np.ndarray, "..
     fits.HDUList(units_out).writeto(path)
 
 
-def correlate(images: Float[np.ndarray, "channel y x"], psf: Float[np.ndarray, "channel py px"]) -> np.ndarray:
-    """Every image summed under its PSF centred on each pixel: the transpose of the convolution."""
-    return np.array([fftconvolve(i, p[::-1, ::-1], mode="same") for i, p in zip(images, psf, strict=True)])
-
-
 def point_flux(
-    field: Field, rates: Float[np.ndarray, "draw channel y x"], index: float, *, level: float = 0.95
+    field: Field, rates: Float[np.ndarray, "draw channel y x"], spectrum: Float[np.ndarray, " channel"], level: float = 0.95
 ) -> tuple[Float[np.ndarray, "y x"], Float[np.ndarray, "y x"], Float[np.ndarray, "y x"]]:
     """Flux at the reference band of one more point at each pixel: estimate, standard deviation, and upper limit.
 
-    The estimate is one scoring step from zero flux with a power law of this index; its variance is that of the counts
-    plus the spread over the posterior draws of the sky beneath. Pixels without exposure are NaN.
+    The estimate is one scoring step from zero flux; its variance is that of the counts plus the spread over the
+    posterior draws of the sky beneath. Pixels without exposure are NaN.
 
     Args:
         field: the data.
         rates: expected counts of posterior draws of everything already in the model.
-        index: spectral index of the point.
+        spectrum: flux of the point in each channel's band over that in the reference band.
         level: probability of the upper limit.
     """
     from scipy.stats import norm
 
-    weight = np.exp(index * np.log(field.energy_keV / field.energy_keV[field.reference]))[field.band, None, None]
-    response = weight * field.exposure
+    response = spectrum[:, None, None] * field.exposure
     mean = rates.mean(0)
     information = correlate(response**2 / mean, field.psf**2).sum(0)
-    estimates = np.array(
-        [correlate(response * (field.counts - rate) / mean, field.psf).sum(0) for rate in rates]
-    ) / np.maximum(information, 1e-30)
     seen = information > 1e-3 * information.max()
-    estimate = np.where(seen, estimates.mean(0), np.nan)
-    std = np.where(seen, np.sqrt(1 / np.maximum(information, 1e-30) + estimates.var(0)), np.nan)
+    information = np.where(seen, information, np.nan)
+    estimates = np.array([correlate(response * (field.counts - rate) / mean, field.psf).sum(0) for rate in rates])
+    estimate, spread = estimates.mean(0) / information, estimates.std(0) / information
+    std = np.sqrt(1 / information + spread**2)
     tail = norm.sf(0, loc=estimate, scale=std)  # the flux is positive
     return estimate, std, estimate + std * norm.isf((1 - level) * tail)

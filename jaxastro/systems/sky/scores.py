@@ -119,7 +119,7 @@ def residuals(
     counts: Int[np.ndarray, "channel y x"], rate: Float[np.ndarray, "channel y x"], field: Field
 ) -> tuple[Float[np.ndarray, "channel y x"], Float[np.ndarray, "y x"]]:
     """Residuals in Poisson standard deviations per channel, and matched to the PSF over all channels [sigma]."""
-    from jaxastro.systems.sky.maps import correlate
+    from jaxastro.systems.sky.detect import correlate
 
     seen = field.exposure > 0
     plain = np.where(seen, (counts - rate) / np.sqrt(rate), 0)
