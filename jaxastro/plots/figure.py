@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+else:  # matplotlib is imported when a figure is drawn, not before
+    Figure = Any
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
 """Okabe and Ito's colours, told apart with every form of colour vision; the last is a neutral for baselines."""
@@ -26,7 +28,7 @@ _RC = {
     "mathtext.fontset": "dejavusans",
     "axes.titlesize": 11,
     "axes.titlelocation": "left",
-    "axes.titleweight": "semibold",
+    "axes.titleweight": "bold",
     "axes.labelsize": 10,
     "axes.linewidth": 0.8,
     "axes.edgecolor": "#444444",
@@ -62,7 +64,7 @@ def style() -> Iterator[None]:
         yield
 
 
-def save(fig: "Figure", path: Path | str) -> Path:
+def save(fig: Figure, path: Path | str) -> Path:
     """The path, once the figure is written there whole (as PNG, or as the suffix says) and closed."""
     import matplotlib.pyplot as plt
 

@@ -6,7 +6,7 @@ probabilities to probabilities. Platt (1999); temperature: Guo et al. (2017, arX
 """
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import equinox as eqx
 import jax
@@ -17,7 +17,8 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from jaxastro.errors import InputError
-from jaxastro.stats.scores import Rows, checked_probabilities
+from jaxastro.stats.intervals import wilson
+from jaxastro.stats.scores import Rows, checked_probabilities, equal_mass_bins
 
 Array: TypeAlias = jax.Array | np.ndarray
 Probabilities: TypeAlias = Float[Array, "*rows"]
@@ -145,6 +146,24 @@ def cross_fit(
             calibrator = method(probability[~held_out], label[~held_out], weight[~held_out])
             calibrated[held_out] = calibrator(probability[held_out])
     return calibrated, method(probability, label, weight)
+
+
+class Reliability(NamedTuple):
+    """A reliability diagram: what happened, bin by bin, over what was forecast."""
+
+    forecast: Float[np.ndarray, "bin"]
+    """Mean probability."""
+    frequency: Float[np.ndarray, "bin"]
+    """Fraction of positives, with Wilson's interval `low` to `high`."""
+    low: Float[np.ndarray, "bin"]
+    high: Float[np.ndarray, "bin"]
+
+
+def reliability(truth: Rows, probability: Rows, bins: int = 10, level: float = 0.95) -> Reliability:
+    """Forecast and observed frequency with intervals in equal-mass bins, for `plots.reliability(ax, *...)`."""
+    b = equal_mass_bins(truth, probability, bins)
+    bounds = [wilson(round(f * n), int(n), level) for f, n in zip(b.frequency, b.count, strict=True)]
+    return Reliability(b.forecast, b.frequency, np.array([s.low for s in bounds]), np.array([s.high for s in bounds]))
 
 
 def shift_prior(probability: Array | float, train_prior: Array | float, target_prior: Array | float) -> Array | float:
