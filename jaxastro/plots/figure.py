@@ -26,7 +26,7 @@ _RC = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "mathtext.fontset": "dejavusans",
-    "axes.titlesize": 11,
+    "axes.titlesize": 10.5,
     "axes.titlelocation": "left",
     "axes.titleweight": "bold",
     "axes.labelsize": 10,

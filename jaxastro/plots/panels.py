@@ -120,16 +120,20 @@ def image(
     if symmetric:
         low, high = -max(abs(low), abs(high)), max(abs(low), abs(high))
     norms = {"linear": Normalize, "log": LogNorm, "asinh": AsinhNorm}
-    options = {"linear_width": max(abs(high), abs(low)) / 50 or 1.0} if stretch == "asinh" else {}
+    options = {"linear_width": max(abs(high), abs(low)) / 20 or 1.0} if stretch == "asinh" else {}
+    norm = norms[stretch](vmin=low, vmax=high, **options)
     colors = matplotlib.colormaps[DIVERGING if symmetric else SEQUENTIAL].with_extremes(bad="#D0D0D0")
-    shown = ax.imshow(values, norm=norms[stretch](vmin=low, vmax=high, **options), cmap=colors, origin="lower")
-    ax.figure.colorbar(shown, ax=ax, label=label, shrink=0.85, pad=0.02, fraction=0.05)
+    shown = ax.imshow(values, norm=norm, cmap=colors, origin="lower")
+    ticks = {"ticks": norm.inverse(np.linspace(0, 1, 6)), "format": "%.2g"} if stretch == "asinh" else {}
+    bar = ax.figure.colorbar(shown, ax=ax, label=label, shrink=0.85, pad=0.02, fraction=0.05, **ticks)
+    bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
     ax.set_title(title)
     if hasattr(ax, "coords"):  # WCSAxes
         ax.coords.grid(color="white", alpha=0.25, linewidth=0.5)  # pyright: ignore[reportAttributeAccessIssue]
+        if ax.wcs.has_celestial:  # pyright: ignore[reportAttributeAccessIssue]
+            ax.set(xlabel=ax.wcs.wcs.lngtyp, ylabel=ax.wcs.wcs.lattyp)  # pyright: ignore[reportAttributeAccessIssue]
     else:
-        for spine in ax.spines.values():
-            spine.set_visible(False)
+        ax.spines[:].set_visible(False)
         ax.tick_params(length=2)
     return shown
 
@@ -150,9 +154,9 @@ def residual_triptych(
     shown = shown[(shown > 0) | (stretch != "log")]
     limits = (float(np.percentile(shown, 0.5)), float(np.percentile(shown, 99.5)))
     residual = (data - model) / (1.0 if sigma is None else sigma)
-    image(axes[0], data, label=label, limits=limits, stretch=stretch, title="Data")
+    image(axes[0], data, limits=limits, stretch=stretch, title="Data")
     image(axes[1], model, label=label, limits=limits, stretch=stretch, title="Model")
-    image(axes[2], residual, label=label if sigma is None else "sigma", symmetric=True, title="Data − model")
+    image(axes[2], residual, label=label if sigma is None else "σ", symmetric=True, title="Data − model")
     for ax in axes[1:]:
         if wcs is None:
             ax.tick_params(labelleft=False)
