@@ -1,8 +1,9 @@
 """Latent-space tension: where the posterior of standardised latents departs from the prior that the model gave them.
 
 What a model cannot express pulls its latents away from N(0, 1). For a field the pull of all harmonic excitations
-together, seen in position space, is a matched filter on data whitened by the model's own covariance: it shows unmodelled
-sources that residual maps do not, because the field has absorbed them. Works on the latents of any `jaxastro.infer` posterior.
+together, seen in position space, is a matched filter on data whitened by the model's own covariance: it shows
+unmodelled sources that residual maps do not, because the field has absorbed them. Works on the latents of any posterior
+of `jaxastro.infer`.
 """
 
 from collections.abc import Callable, Mapping

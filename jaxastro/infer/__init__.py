@@ -1,6 +1,11 @@
 """One NumPyro model, many engines, one `Posterior`."""
 
+from jaxastro.infer.engines import geovi as geovi
+from jaxastro.infer.engines import log_score as log_score
+from jaxastro.infer.engines import map_estimate as map_estimate
 from jaxastro.infer.engines import mgvi as mgvi
+from jaxastro.infer.engines import nuts as nuts
+from jaxastro.infer.engines import svi as svi
 from jaxastro.infer.fisher import fisher_coordinates as fisher_coordinates
 from jaxastro.infer.posterior import Posterior as Posterior
 from jaxastro.infer.standard import from_standard as from_standard

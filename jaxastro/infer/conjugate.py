@@ -29,9 +29,9 @@ def conjugate_gradient(
     """Solve A x = target + B source for every row, where ``residual(x, source) = A x - B source``, A positive definite.
 
     The residual function, usually two large linear maps, occurs once in the compiled program: the first turn of the
-    loop forms the residual of `start`, every later one multiplies a direction by A. A row stops when an iteration lowers
-    its energy by less than `gain`, or by less than the fraction `share` of the mean decrease per iteration so far (Nash
-    and Sofer 1990), or after `steps` iterations, none for 0; the limits may be traced.
+    loop forms the residual of `start`, every later one multiplies a direction by A. A row stops when an iteration
+    lowers its energy by less than `gain`, or by less than the fraction `share` of the mean decrease per iteration so
+    far (Nash and Sofer 1990), or after `steps` iterations, none for 0; the limits may be traced.
     """
     tiny = jnp.finfo(target.dtype).tiny
 

@@ -96,7 +96,7 @@ def _(distribution, value):
 def _binomial(logits, trials, value):
     root = jnp.sqrt(jnp.asarray(trials, logits.dtype))
     score = (value - trials * jax.nn.sigmoid(logits)) * 2 * jnp.cosh(logits / 2) / root
-    return (4 * root * jnp.arctan(jnp.tanh(logits / 4)),), (score,)
+    return (2 * root * jnp.arctan(jnp.tanh(logits / 4)),), (score,)
 
 
 @fisher_coordinates.register(dist.ExpandedDistribution)

@@ -40,14 +40,15 @@ class Posterior(eqx.Module):
         """Number of draws, all chains together."""
         return len(self.log_likelihood)
 
-    def diagnostics(self) -> dict[str, dict[str, Array]]:
+    def diagnostics(self) -> dict[str, dict[str, np.ndarray]]:
         """Split R-hat and effective sample size of every site (of latents where there are none); only for chains."""
         from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 
         if self.engine != "nuts":
             return {}
+        measures = {"r_hat": split_gelman_rubin, "ess": effective_sample_size}
         return {
-            name: {"r_hat": split_gelman_rubin(v), "ess": effective_sample_size(v)}
+            name: {label: np.asarray(measure(np.asarray(v))) for label, measure in measures.items()}
             for name, v in _by_chain(self.sites or self.latents, self.chains).items()
         }
 

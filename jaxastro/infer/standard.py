@@ -80,7 +80,7 @@ class standardise(Messenger):
 
 def trace_sites(model: Callable, latents: Latents, args: tuple) -> dict[str, Site]:
     """All sites of the model at these standard normal latents: values, distributions, scales."""
-    with numpyro.handlers.trace() as sites, standardise(latents=latents):
+    with numpyro.handlers.block(), numpyro.handlers.trace() as sites, standardise(latents=latents):
         model(*args)
     return sites
 
@@ -101,7 +101,7 @@ def latent_sites(model: Callable, args: tuple) -> Sites:
     derived = []
 
     def sample():
-        with numpyro.handlers.trace() as sites, numpyro.handlers.seed(rng_seed=0):
+        with numpyro.handlers.block(), numpyro.handlers.trace() as sites, numpyro.handlers.seed(rng_seed=0):
             model(*args)
         check_sites(sites)
         derived.extend(

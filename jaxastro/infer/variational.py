@@ -21,6 +21,8 @@ from jaxastro.infer.conjugate import conjugate_gradient
 from jaxastro.infer.fisher import fisher_coordinates, log_likelihood
 from jaxastro.infer.standard import is_observed, trace_sites
 
+LOG_LENGTH = 128
+
 
 class Limits(NamedTuple):
     """How long each part runs; traced, so changing one recompiles nothing.
@@ -28,6 +30,7 @@ class Limits(NamedTuple):
     Attributes:
         iterations: alternations of drawing and moving the mean.
         newton_steps: Newton steps of the mean per iteration.
+        bends: Newton steps that bend each draw (geoVI only; 0 gives MGVI).
         draw_steps: conjugate-gradient iterations per draw.
         move_steps: conjugate-gradient iterations per Newton step.
         gain: energy gain below which draws and means count as converged [nat per latent].
@@ -35,6 +38,7 @@ class Limits(NamedTuple):
 
     iterations: int | Array = 8
     newton_steps: int | Array = 6
+    bends: int | Array = 4
     draw_steps: int | Array = 100
     move_steps: int | Array = 60
     gain: float | Array = 1e-5
@@ -64,12 +68,20 @@ def observed_coordinates(model: Callable, args: tuple, names: Sequence[str], unr
         if name in names:
             kept[name] = jnp.asarray(site["value"])
         if is_observed(site):
-            weight = jnp.asarray(1 if site["scale"] is None else site["scale"], x.dtype)
-            value = jnp.asarray(site["value"], x.dtype)
-            pair = fisher_coordinates(site["fn"], value)
-            coordinates[name], scores[name] = jax.tree.map(lambda a, w=weight: jnp.sqrt(w) * a, pair)
-            densities[name] = weight * log_likelihood(site["fn"], value)
+            g, score = fisher_coordinates(site["fn"], jnp.asarray(site["value"], x.dtype))
+            pair = jax.tree.map(lambda a, b: jnp.broadcast_to(a, b.shape), g, score), score
+            if site["scale"] is not None:
+                root = jnp.sqrt(jnp.asarray(site["scale"], x.dtype))
+                pair = jax.tree.map(lambda a, root=root: root * a, pair)
+            coordinates[name], scores[name] = pair
+            densities[name] = site_log_likelihood(site)
     return coordinates, Aside(scores, densities, kept)
+
+
+def site_log_likelihood(site: dict[str, Any]) -> Array:
+    """Log density of every element of an observed site, weighted by the site's scale."""
+    density = log_likelihood(site["fn"], site["value"])
+    return density if site["scale"] is None else site["scale"] * density
 
 
 def linearise(function: Callable, points: Array) -> Linear:
@@ -79,7 +91,7 @@ def linearise(function: Callable, points: Array) -> Linear:
     return Linear(g, forward, lambda v: transpose(v)[0], aside)
 
 
-def draw(function: Callable, mean: Array, key: Array, pairs: int, limits: Limits):
+def draw(function: Callable, mean: Array, key: Array, pairs: int, limits: Limits, geometric: bool):
     """Deviations of antithetic pairs of draws from the mean, axes (draw, latent), and the iterations spent."""
     at_mean = linearise(function, jnp.broadcast_to(mean, (pairs, mean.size)))
     leaves, tree = jax.tree.flatten(at_mean.coordinates)
@@ -87,11 +99,46 @@ def draw(function: Callable, mean: Array, key: Array, pairs: int, limits: Limits
     prior, *noise = jnp.split(jax.random.normal(key, (pairs, sum(sizes)), mean.dtype), np.cumsum(sizes)[:-1], 1)
     noise = jax.tree.unflatten(tree, [v.reshape(a.shape) for v, a in zip(noise, leaves, strict=True)])
     straight = conjugate_gradient(
-        lambda v, w: v + at_mean.backward(jax.tree.map(jnp.subtract, at_mean.forward(v), w)),
+        lambda v, w: v + at_mean.backward(_minus(at_mean.forward(v), w)),
         noise, prior, prior, steps=limits.draw_steps, gain=limits.gain * mean.size,
     )  # fmt: skip
     deviations = jnp.stack([straight.x, -straight.x], 1).reshape(-1, mean.size)
+    if geometric:
+        return bend(function, mean, deviations, linearise(function, jnp.broadcast_to(mean, deviations.shape)), limits)
     return deviations, straight.steps
+
+
+def bend(function: Callable, mean: Array, deviations: Array, at_mean: Linear, limits: Limits):
+    """geoVI's draws from MGVI's: solve x - m + J(m)^T (g(x) - g(m)) = s + J(m)^T J(m) s for x, row by row.
+
+    The Jacobian of the left side is replaced by 1 + J(x)^T J(x), which a row's step solves; it is halved where the
+    residual grew.
+    """
+    target = deviations + at_mean.backward(at_mean.forward(deviations))
+
+    def one(state):
+        i, deviations, step, size, solves = state
+        trial = deviations + step
+        here = linearise(function, mean + trial)
+        residual = trial + at_mean.backward(_minus(here.coordinates, at_mean.coordinates)) - target
+        new = jnp.sum(residual**2, -1, keepdims=True)
+        better = new < size
+        solution = conjugate_gradient(
+            lambda v, _: v + here.backward(here.forward(v)),
+            (), jnp.where(better, -residual, 0), jnp.zeros_like(residual), steps=limits.draw_steps, share=0.5,
+        )  # fmt: skip
+        step = jnp.where(better, solution.x, step / 2)
+        deviations, size = jnp.where(better, trial, deviations), jnp.where(better, new, size)
+        return i + 1, deviations, step, size, solves + solution.steps
+
+    unknown = jnp.full((len(deviations), 1), jnp.inf, mean.dtype)
+    state = (jnp.asarray(0), deviations, jnp.zeros_like(deviations), unknown, jnp.asarray(0))
+    _, deviations, _, _, solves = lax.while_loop(lambda s: s[0] <= limits.bends, one, state)
+    return deviations, solves
+
+
+def _minus(a, b):
+    return jax.tree.map(jnp.subtract, a, b)
 
 
 class Moved(NamedTuple):
@@ -122,7 +169,7 @@ def move(function: Callable, mean: Array, deviations: Array, limits: Limits, new
 
         def gradient(v, score):
             v = jnp.broadcast_to(v, deviations.shape)
-            return v[:1] + jnp.mean(here.backward(jax.tree.map(jnp.subtract, here.forward(v), score)), 0)
+            return v[:1] + jnp.mean(here.backward(_minus(here.forward(v), score)), 0)
 
         done = (i > 0) & better & (change > -gain) | (i + 1 >= newton_steps)
         limit = jnp.where(better & ~done, limits.move_steps, 0)
@@ -155,7 +202,7 @@ class Run(NamedTuple):
     log: Array
 
 
-def alternate(model, args, start, key, limits: Limits, *, names, pairs: int, batches: int, log_length: int) -> Run:
+def alternate(model, args, start, key, limits: Limits, *, names, pairs: int, batches: int, geometric: bool) -> Run:
     """Alternate `draw` and `move` from the latents `start`, then take ``2 * pairs * batches`` draws at the final mean.
 
     The last draws are further turns of the same loop, in which the mean does not move: one compiled body does it all.
@@ -166,7 +213,7 @@ def alternate(model, args, start, key, limits: Limits, *, names, pairs: int, bat
     def one(state):
         i, mean, draws, aside, log = state
         final = i >= limits.iterations
-        deviations, draw_steps = draw(function, mean, jax.random.fold_in(key, i), pairs, limits)
+        deviations, draw_steps = draw(function, mean, jax.random.fold_in(key, i), pairs, limits, geometric)
         moved = move(function, mean, deviations, limits, jnp.where(final, 1, limits.newton_steps + 1))
         slot = jnp.maximum(i - limits.iterations, 0)
         draws, aside = jax.tree.map(
@@ -174,12 +221,22 @@ def alternate(model, args, start, key, limits: Limits, *, names, pairs: int, bat
             (draws, aside), (moved.mean + deviations, moved.aside._replace(score=None)),
         )  # fmt: skip
         entry = jnp.stack([jnp.asarray(v, flat.dtype) for v in (*moved[2:], draw_steps)])
-        return i + 1, moved.mean, draws, aside, log.at[jnp.minimum(i, log_length - 1)].set(entry)
+        return i + 1, moved.mean, draws, aside, log.at[jnp.minimum(i, LOG_LENGTH - 1)].set(entry)
 
     draws = jnp.zeros((2 * pairs, flat.size), flat.dtype)
     aside = jax.eval_shape(jax.vmap(function), draws)[1]._replace(score=None)
     draws, aside = jax.tree.map(lambda s: jnp.zeros((batches, *s.shape), s.dtype), (draws, aside))
-    state = (jnp.asarray(0), flat, draws, aside, jnp.zeros((log_length, 4), flat.dtype))
+    state = (jnp.asarray(0), flat, draws, aside, jnp.zeros((LOG_LENGTH, 4), flat.dtype))
     _, mean, draws, aside, log = lax.while_loop(lambda s: s[0] < limits.iterations + batches, one, state)
     draws, aside = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), (draws, aside))
     return Run(unravel(mean), jax.vmap(unravel)(draws), aside, log)
+
+
+def maximise(model, args, start, limits: Limits, *, names) -> Run:
+    """The latents of largest posterior density: `move` with the single deviation 0."""
+    flat, unravel = ravel_pytree(start)
+    function = partial(observed_coordinates, model, args, names, unravel)
+    moved = move(function, flat, jnp.zeros((1, flat.size), flat.dtype), limits, limits.newton_steps + 1)
+    draws = jax.tree.map(lambda a: a[None], unravel(moved.mean))
+    log = jnp.stack([jnp.asarray(v, flat.dtype) for v in moved[2:]])
+    return Run(unravel(moved.mean), draws, moved.aside, log)
