@@ -79,13 +79,11 @@ def views_of_signals(signals: Sequence[Folded], recipe: Recipe | None = None, *,
     groups = defaultdict(list)
     for row, signal in enumerate(signals):
         kind = (signal.centroid is None, signal.ghost is None)
-        groups[(_power_of_two(len(signal.time), SHORTEST), window_cadences(signal) if detrend else 16, kind)].append(
-            row
-        )
+        groups[(power_of_two(len(signal.time), SHORTEST), window_cadences(signal) if detrend else 16, kind)].append(row)
     chunks = []
     for (length, width, _), rows in groups.items():
         size = max(1, BATCH_CADENCES // length)
-        size = min(size, _power_of_two(len(rows), 1))
+        size = min(size, power_of_two(len(rows), 1))
         chunks += [(rows[i : i + size], length, width, size) for i in range(0, len(rows), size)]
 
     def build(chunk) -> list[tuple[int, Views]]:
@@ -106,11 +104,13 @@ def _build_batch(batch: Folded, recipe: Recipe, *, width: int, detrend: bool) ->
 
 
 def window_cadences(signal: Folded) -> int:
-    """The most cadences that one detrending window holds, rounded up to a power of two."""
+    """The most cadences that one detrending window holds, rounded up to a power of four: each costs a compilation."""
     time = np.asarray(signal.time)
     ends = np.searchsorted(time, time + float(signal.window), side="right")
-    return _power_of_two(int((ends - np.arange(len(time))).max()) + 1, 16)
+    most = int((ends - np.arange(len(time))).max()) + 1
+    return next(width for width in (16 * 4**k for k in range(20)) if width >= most)
 
 
-def _power_of_two(n: int, least: int) -> int:
+def power_of_two(n: int, least: int) -> int:
+    """The least power of two that is not below `n` or `least` (itself a power of two)."""
     return max(least, 1 << (int(n) - 1).bit_length())

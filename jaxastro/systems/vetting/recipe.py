@@ -8,6 +8,8 @@ from jaxastro.errors import InputError
 
 VIEWS = ("global", "main", "secondary", "odd", "even", "centroid", "ghost")
 
+NATIVE = {"astronet-kepler": {"global": 2001, "main": 201}, "astronet-tess": {"global": 201, "main": 61}}
+
 
 @dataclasses.dataclass(frozen=True, eq=True)
 class Recipe:
@@ -54,6 +56,10 @@ class Recipe:
         if extra := sorted(set(values) - known):
             raise InputError(f"The view recipe has unknown fields {', '.join(extra)}; update jaxastro to read it.")
         return cls(**values)
+
+    def native_bins(self, view: str) -> int:
+        """Bins of a view as its pipeline makes it, before any rebinning of the reader."""
+        return NATIVE.get(self.kind, {}).get(view, self.bins[view])
 
     def __hash__(self) -> int:
         return hash(repr(self.as_dict()))
