@@ -15,6 +15,7 @@ else:  # matplotlib is imported when a figure is drawn, not before
     Axes = Figure = AxesImage = Any
 
 _GUIDE = {"color": "#9A9A9A", "linewidth": 1.0, "linestyle": (0, (4, 3)), "zorder": 0}
+_PLATE = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 2.5}
 
 
 def reliability(
@@ -126,15 +127,19 @@ def image(
     shown = ax.imshow(values, norm=norm, cmap=colors, origin="lower")
     ticks = {"ticks": norm.inverse(np.linspace(0, 1, 6)), "format": "%.2g"} if stretch == "asinh" else {}
     bar = ax.figure.colorbar(shown, ax=ax, label=label, shrink=0.85, pad=0.02, fraction=0.05, **ticks)
+    bar.ax.minorticks_off()
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
-    ax.set_title(title)
-    if hasattr(ax, "coords"):  # WCSAxes
+    if not hasattr(ax, "coords"):
+        ax.set_title(title)
+        ax.spines[:].set_visible(False)
+        ax.tick_params(length=2)
+    else:  # WCSAxes, whose layout leaves no room for a title above
+        ax.text(0.04, 0.96, title, transform=ax.transAxes, va="top", weight="bold", bbox=_PLATE)
+        for coordinate, side in zip(ax.coords, "bl", strict=False):  # pyright: ignore[reportAttributeAccessIssue]
+            coordinate.set_ticks_position(side)
         ax.coords.grid(color="white", alpha=0.25, linewidth=0.5)  # pyright: ignore[reportAttributeAccessIssue]
         if ax.wcs.has_celestial:  # pyright: ignore[reportAttributeAccessIssue]
             ax.set(xlabel=ax.wcs.wcs.lngtyp, ylabel=ax.wcs.wcs.lattyp)  # pyright: ignore[reportAttributeAccessIssue]
-    else:
-        ax.spines[:].set_visible(False)
-        ax.tick_params(length=2)
     return shown
 
 
