@@ -235,7 +235,7 @@ class Header:
         return found
 
     def measured(self, quantity: str) -> Measured:
-        """The first value of each row among the columns of a quantity, with errors and limits, in the unit of `UNIT_OF`."""
+        """The first value of each row among the columns of a quantity, with errors and limits, in units of `UNIT_OF`."""
         n = len(self.table)
         total = Measured(np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, bool))
         for name in self.find(quantity):

@@ -77,6 +77,14 @@ class PodSim(eqx.Module):
         pdf = log_normal_pdf(delta, self.spacing, self.spacing_sd) - self._log_room(low, high) + jnp.log(per_dex)
         return jnp.where(inside, pdf, -jnp.inf)
 
+    def log_above(self, log_a, log_mass, before_a, before_mass) -> Float[Array, ""]:
+        """Log probability that a planet of `log_mass`, after one of `before_mass` at `before_a`, lies beyond `log_a`."""
+        h, low, high = self._limits(log_mass, before_mass)
+        half = jnp.tanh(0.5 * jnp.maximum(log_a - before_a, 1e-9) * math.log(10))
+        cdf = lambda x: jax.scipy.special.ndtr((x - self.spacing) / self.spacing_sd)  # noqa: E731
+        delta = jnp.clip(jnp.log10(2 * half / h), low, high)
+        return jnp.log(jnp.maximum(cdf(high) - cdf(delta), 1e-30)) - self._log_room(low, high)
+
     def log_prob(self, system: System) -> Float[Array, ""]:
         """Log density of one whole system in (log10 a, log10 M), in nats, the number of planets included."""
         n, mask = system.mask.sum(), system.mask
@@ -134,7 +142,7 @@ class PodSim(eqx.Module):
     def _log_room(self, low, high) -> Float[Array, ""]:
         """Log probability between the limits before the cut."""
         z = lambda edge: (edge - self.spacing) / self.spacing_sd  # noqa: E731
-        return log_ndtr(z(high)) + jnp.log1p(-jnp.exp(log_ndtr(z(low)) - log_ndtr(z(high))))
+        return log_ndtr(z(high)) + jnp.log1p(-jnp.minimum(jnp.exp(log_ndtr(z(low)) - log_ndtr(z(high))), 1 - 1e-6))
 
 
 def as_table(system: System, hosts: np.ndarray | None = None) -> Table:
