@@ -1,12 +1,17 @@
 """The other planets of a star: posterior draws of whole systems that contain its known planets.
 
-Systems are written from the star outwards, many at once. A draw that would pass the next known planet is replaced by it and weighted by
-the ratio of the known planet's density to the probability of passing, so that weighted draws follow the model's exact conditional density
-for any subset of known planets. Errors, m sin i and limits enter as likelihoods; planets that a survey would have found and did not
-are discounted by its completeness. After every known planet the draws are resampled where their weights have become uneven
+Systems are written from the star outwards, many at once. A draw that would pass the next known planet is replaced by
+it and weighted by
+the ratio of the known planet's density to the probability of passing, so that weighted draws follow the model's exact
+conditional density
+for any subset of known planets. Errors, m sin i and limits enter as likelihoods; planets that a survey would have
+found and did not
+are discounted by its completeness. After every known planet the draws are resampled where their weights have become
+uneven
 (sequential Monte Carlo; Del Moral, Doucet & Jasra 2006).
 
-Every set of known planets of a system is taken as equally likely to have become known unless a completeness says otherwise.
+Every set of known planets of a system is taken as equally likely to have become known unless a completeness says
+otherwise.
 """
 
 from collections.abc import Callable
@@ -40,7 +45,7 @@ EARTH_LIKE = ((0.95, 1.67), (0.5, 3.0))
 """Semi-major axis in AU and mass in Earth masses of an Earth-like planet."""
 
 Completeness = Callable[[Array, Array], Array]
-"""(log10 AU, Earth masses, Earth radii) of a planet and the star's mass -> probability that it would have been found."""
+"""(log10 AU, Earth masses, Earth radii) of a planet, and the star's mass -> probability of having been found."""
 
 
 class Completion(NamedTuple):
@@ -129,7 +134,8 @@ def complete(
         observation: the known planets, with errors, limits and context.
         key: of all draws.
         n: how many systems are drawn.
-        completeness: probability that a planet would have been found; without it nothing is concluded from what was not found.
+        completeness: probability that a planet would have been found; without it nothing is concluded from what was
+        not found.
         context: one context per draw in place of the star's own, such as discs drawn from a prior.
         has_context: which of them are given.
         tries: candidates weighed for each hidden planet.
@@ -229,7 +235,7 @@ class _Stage(NamedTuple):
         return self._write(p._replace(log_weight=p.log_weight + gain), planet[chosen], row)
 
     def _known_planet(self, walk, log_a, seen, u):
-        """Mass and radius of a known planet as its measurements or the model propose them, and the log weight of that."""
+        """Mass and radius of a known planet as measurements or model propose them, and the log weight of that."""
         value, error, kind = seen
         measured = draw_split_normal(u[0], value[1], error[1, 0], error[1, 1])
         tilt = draw_log_sin(u[1])

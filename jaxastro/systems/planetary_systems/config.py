@@ -39,7 +39,7 @@ CITATION = """\
 class Simulate(Common):
     """Systems of PodSim, whose density is known in closed form: planets like peas in a pod."""
 
-    n: int = option(2000, "number of systems", short="n")
+    n: int = option(2000, "number of systems", short="-n")
     seed: int = option(0, "seed")
 
 
@@ -105,7 +105,7 @@ class Explain(Data):
     """Which known planet drives what is expected of a system."""
 
     host: str = option("", "star or planet; the first system with two planets where not given")
-    n: int = option(1000, "systems drawn for each set of known planets", short="n")
+    n: int = option(1000, "systems drawn for each set of known planets", short="-n")
     seed: int = option(0, "seed of the draws")
 
 
@@ -113,7 +113,7 @@ class Explain(Data):
 class Sample(Common):
     """Systems drawn from a model."""
 
-    n: int = option(1000, "number of systems", short="n")
+    n: int = option(1000, "number of systems", short="-n")
     star_mass: float | None = option(None, "stellar mass [solar masses]")
     metallicity: float | None = option(None, "[Fe/H] [dex]")
     disc_mass: float | None = option(None, "gas mass of the disc [solar masses]")
@@ -124,6 +124,27 @@ class Sample(Common):
     seed: int = option(0, "seed")
 
 
+@dataclasses.dataclass(frozen=True)
+class Complete(Data):
+    """The other planets of stars whose known planets are given in DATA: how many, where, how heavy."""
+
+    host: str = option("", "star, planet or alias; every star of DATA where not given")
+    known: str = option("", "letters of the planets that are taken as known, such as 'b'; all where not given")
+    n: int = option(2000, "systems drawn per star", short="-n")
+    survey: str = option(
+        "none", "conclude from what this survey did not find (none: nothing)", choices=("none", "rv", "transit")
+    )
+    threshold: float = option(1.0, "radial-velocity amplitude [m/s] of which half is found")
+    outer: float = option(5.0, "semi-major axis [AU] beyond which radial velocities find nothing")
+    noise_ppm: float = option(60.0, "photometric noise in one hour [ppm]")
+    days: float = option(27.0, "time that transits were looked for [day]")
+    width: float = option(0.1, "range over which the survey's completeness rises [dex]; 0 is a sharp edge")
+    use_star: bool = option(True, "use mass and metallicity of the star where the model was trained on them")
+    draws: Path | None = option(None, "also write the posterior draws, one row per planet, to this ECSV file")  # noqa: RUF009
+    figure: Path | None = option(None, "also draw the first star to this PNG file")  # noqa: RUF009
+    seed: int = option(0, "seed of the draws")
+
+
 VERBS: dict[str, type] = {
     "simulate": Simulate,
     "train": Train,
@@ -132,4 +153,5 @@ VERBS: dict[str, type] = {
     "explain": Explain,
     "check": Check,
     "sample": Sample,
+    "complete": Complete,
 }

@@ -1,4 +1,4 @@
-"""What is known of a star's planets: places, masses, minimum masses, radii and upper limits, each with its own errors."""
+"""What is known of a star's planets: places, masses, minimum masses, radii and upper limits, with their errors."""
 
 from typing import NamedTuple
 
@@ -87,7 +87,9 @@ def observe(planets: Planets, host: str, *, size: int | None = None, floor: floa
     mine = planets.at(np.flatnonzero(planets.system == find_host(planets, host)))
     n = len(mine)
     if n >= PLANETS:
-        raise InputError(f"Star '{host}' has {n} known planets; a system holds {PLANETS}, so at most {PLANETS - 1} fit.")
+        raise InputError(
+            f"Star '{host}' has {n} known planets; a system holds {PLANETS}, so at most {PLANETS - 1} fit."
+        )
     size = size or next(s for s in (2, 4, 8, 16, PLANETS - 1) if s >= n)
     value, error, kind = np.zeros((size, 3)), np.zeros((size, 3, 2)), np.zeros((size, 2), int)
     value[:n, 0], error[:n, 0] = _logarithm(mine.a, 0.0)

@@ -1,4 +1,4 @@
-"""One planet farther out: the closed-form conditional densities that completing a system needs, of any model that has them."""
+"""One planet farther out: the closed-form conditional densities that completing a system needs."""
 
 import math
 from typing import Any, Protocol

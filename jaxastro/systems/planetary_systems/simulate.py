@@ -78,7 +78,7 @@ class PodSim(eqx.Module):
         return jnp.where(inside, pdf, -jnp.inf)
 
     def log_above(self, log_a, log_mass, before_a, before_mass) -> Float[Array, ""]:
-        """Log probability that a planet of `log_mass`, after one of `before_mass` at `before_a`, lies beyond `log_a`."""
+        """Log probability that a planet of `log_mass` after one of `before_mass` at `before_a` lies beyond `log_a`."""
         h, low, high = self._limits(log_mass, before_mass)
         half = jnp.tanh(0.5 * jnp.maximum(log_a - before_a, 1e-9) * math.log(10))
         cdf = lambda x: jax.scipy.special.ndtr((x - self.spacing) / self.spacing_sd)  # noqa: E731

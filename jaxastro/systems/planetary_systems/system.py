@@ -13,15 +13,23 @@ from astropy.table import Table
 from jaxastro.errors import InputError
 from jaxastro.io import read_card, read_model, stage_directory, write_model
 from jaxastro.options import build
+from jaxastro.plots import save
 from jaxastro.report import Report
 from jaxastro.stats import interval
 from jaxastro.systems.planetary_systems import config
 from jaxastro.systems.planetary_systems.compare import choose, compare, giants_by_metallicity
-from jaxastro.systems.planetary_systems.data import left_out, read_planets, to_systems
+from jaxastro.systems.planetary_systems.complete import complete as complete_star
+from jaxastro.systems.planetary_systems.complete import has_planet_in
+from jaxastro.systems.planetary_systems.data import Planets, find_host, left_out, read_planets, to_systems
+from jaxastro.systems.planetary_systems.figures import completion_figure, shapley_figure
+from jaxastro.systems.planetary_systems.interpret import gradients, shapley
 from jaxastro.systems.planetary_systems.layout import CONTEXT, System
+from jaxastro.systems.planetary_systems.model import Generator
 from jaxastro.systems.planetary_systems.null import null_nll
+from jaxastro.systems.planetary_systems.observation import observe
 from jaxastro.systems.planetary_systems.sampling import sample as draw
 from jaxastro.systems.planetary_systems.simulate import PodSim, as_table
+from jaxastro.systems.planetary_systems.stars import complete_stars, known_planets, write_draws
 from jaxastro.systems.planetary_systems.training import alone, fold_of, pooled, template, train_models, without_context
 
 NAME = "planetary_systems"
@@ -43,8 +51,7 @@ def simulate(out: Path, options: config.Simulate) -> Report:
 
 def read(data: Path, options: config.Data) -> tuple[System, Table, list[str]]:
     """The systems of a table, their identities, and notes on what was understood."""
-    units = {name: getattr(options, f"{name}_unit") for name in ("a", "period", "mass", "radius")}
-    planets = read_planets(data, units={k: v for k, v in units.items() if v}, discs=options.discs)
+    planets = _planets(data, options)
     systems, names = to_systems(planets)
     notes, absent = list(planets.notes), left_out(planets)
     if absent:
@@ -223,10 +230,72 @@ def sample(run: Path, options: config.Sample) -> Table:
     return table
 
 
+def complete(run: Path, data: Path, options: config.Complete) -> Table:
+    """One row per star of DATA: how many other planets it has, where, how heavy, and whether one is Earth-like."""
+    card, planets = read_card(run, system=NAME), _planets(data, options)
+    model, varying = _continuous(run), np.asarray(card["preprocessing"]["context_sd"])
+    population = draw(model, jax.random.key(options.seed), 1000).system
+    table, draws = complete_stars(model, planets, options, population=population, varying=varying)
+    if options.draws:
+        write_draws(options.draws, planets, draws, options)
+    if options.figure:
+        host, (observation, completion) = next(iter(draws.items()))
+        letters = known_planets(planets, host, options.known).letter
+        save(completion_figure(host, observation, letters, completion), options.figure)
+    table.meta.update(seed=options.seed, draws=options.n, notes=list(planets.notes))  # pyright: ignore
+    return table
+
+
+def explain(run: Path, data: Path, out: Path, options: config.Explain) -> Report:
+    """Shapley values and gradients: which known planet drives the chance of an Earth-like one and how many others."""
+    planets, model = _planets(data, options), _continuous(run)
+    hosts = planets.hosts()
+    several = (host for host in hosts if (planets.system == host).sum() > 1)
+    host = find_host(planets, options.host) if options.host else next(several, hosts[0])
+    mine = known_planets(planets, host, "")
+    observation = observe(mine, host)
+    observation = observation._replace(has_context=jnp.zeros_like(observation.has_context))
+    key = jax.random.key(options.seed)
+    completion = complete_star(model, observation, key=key, n=options.n)
+    questions = {
+        "Earth-like planet": (lambda c: c.earth_like(), has_planet_in(completion.system)),
+        "number of other planets": (lambda c: c.mean(c.hidden.sum(-1)), completion.hidden.sum(-1)),
+    }
+    rows, report = [], Report(f"{run} on {host}: what its {len(mine)} known planets say of the others")
+    with stage_directory(out) as folder:
+        for name, (value, per_draw) in questions.items():
+            moves, base, full = shapley(model, observation, key=key, n=options.n, value=value)
+            slope = np.asarray(gradients(model, completion, per_draw.astype(float), len(observation.present)))
+            for i, letter in enumerate(mine.letter):
+                row = {"question": name, "planet": letter, "shapley": float(moves[i])}
+                rows.append(row | {"per_dex_a": float(slope[i, 0]), "per_dex_mass": float(slope[i, 1])})
+            report.values[name] = {"nothing known": base, "all known": full}
+            file = f"{name.lower().replace(' ', '_').replace('-', '_')}.png"
+            save(shapley_figure(list(mine.letter), moves, base, name), folder / file)
+            report.files.append(Path(out) / file)
+        save(completion_figure(host, observation, mine.letter, completion), folder / "others.png")
+    report.files.append(Path(out) / "others.png")
+    report.tables["known planets"] = rows
+    report.notes.append(f"{float(completion.ess):.0f} effective draws of {options.n}.")
+    return report
+
+
+def _planets(data: Path, options: config.Data) -> Planets:
+    units = {name: getattr(options, f"{name}_unit") for name in ("a", "period", "mass", "radius")}
+    return read_planets(data, units={k: v for k, v in units.items() if v}, discs=options.discs)
+
+
+def _continuous(run: Path) -> Any:
+    """The model of a run that can complete systems."""
+    model = load(run)
+    if not isinstance(model, Generator):
+        raise InputError(f"{run}: a model of the 'paper' preset cannot be conditioned; train the default preset.")
+    return model
+
+
 def check(data: Path, options: config.Check) -> Report:
     """What was understood of a table of planets."""
-    units = {name: getattr(options, f"{name}_unit") for name in ("a", "period", "mass", "radius")}
-    planets = read_planets(data, units={k: v for k, v in units.items() if v}, discs=options.discs)
+    planets = _planets(data, options)
     hosts = planets.hosts()
     known = {name: int(np.isfinite(getattr(planets, name).value).sum()) for name in ("a", "mass", "msini", "radius")}
     rows = [{"quantity": name, "planets": n, "column": planets.used.get(name, "")} for name, n in known.items()]
