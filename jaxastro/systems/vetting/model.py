@@ -1,0 +1,149 @@
+"""The default network: one encoder per branch, a learned token where a branch is missing or hidden, one fusion."""
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+from jaxastro.nn.conv import Conv1d, max_pool
+from jaxastro.systems.vetting.data import Example
+
+# A branch is what is shown or hidden as one: odd and even transits only mean something together.
+BRANCHES = {
+    "global": ("global",), "main": ("main",), "secondary": ("secondary",), "odd_even": ("odd", "even"),
+    "centroid": ("centroid",), "ghost": ("ghost",),
+}  # fmt: skip
+SCALARS = "scalars"
+
+
+class Layout(NamedTuple):
+    """What the examples hold: bins and channels by view, and (scalars, features of each)."""
+
+    views: dict[str, tuple[int, int]]
+    scalars: tuple[int, int]
+
+    @property
+    def branches(self) -> tuple[str, ...]:
+        """The branches that these examples have."""
+        views = tuple(b for b, views in BRANCHES.items() if all(v in self.views for v in views))
+        return views + ((SCALARS,) if self.scalars[0] else ())
+
+
+class ViewEncoder(eqx.Module):
+    """A folded view (bin, channel) as a vector: convolutions that halve the bins, then one dense layer."""
+
+    convolutions: tuple[Conv1d, ...]
+    dense: eqx.nn.Linear
+
+    def __init__(self, bins: int, channels: int, width: int, filters: tuple[int, ...], *, key: PRNGKeyArray):
+        keys = jax.random.split(key, len(filters) + 1)
+        sizes = (channels, *filters)
+        self.convolutions = tuple(
+            Conv1d(a, b, 5, key=k) for a, b, k in zip(sizes[:-1], sizes[1:], keys[1:], strict=True)
+        )
+        self.dense = eqx.nn.Linear((bins >> len(filters)) * filters[-1], width, key=keys[0])
+
+    def __call__(self, view: Float[Array, "bin channel"]) -> Float[Array, "width"]:
+        """The vector of one view."""
+        x = jnp.arcsinh(view)  # views reach 50 depths above the baseline
+        for convolution in self.convolutions:
+            x = jax.nn.relu(max_pool(convolution(x), 2))
+        return self.dense(x.reshape(-1))
+
+
+class Network(eqx.Module):
+    """A classifier of one example: logits of every class.
+
+    Attributes:
+        encoders: one per view branch, in the order of `branches`.
+        scalar_encoder: dense layers over scalars and their presence; None without scalars.
+        tokens: (branch, width), what stands for a branch that is missing, dropped or hidden.
+        head: fusion of the branch vectors.
+        branches: names, in the order of `tokens`.
+        branch_dropout: probability that a training example loses a branch; one branch always stays.
+    """
+
+    encoders: tuple[ViewEncoder, ...]
+    scalar_encoder: eqx.nn.MLP | None
+    tokens: Float[Array, "branch width"]
+    head: tuple[eqx.nn.Linear, ...]
+    dropout: eqx.nn.Dropout
+    branches: tuple[str, ...] = eqx.field(static=True)
+    branch_dropout: float = eqx.field(static=True)
+
+    def __init__(
+        self,
+        layout: Layout,
+        classes: int,
+        *,
+        width: int = 64,
+        filters: tuple[int, ...] = (16, 32, 64, 64),
+        hidden: int = 128,
+        dropout: float = 0.2,
+        branch_dropout: float = 0.1,
+        key: PRNGKeyArray,
+    ):
+        self.branches = layout.branches
+        keys = iter(jax.random.split(key, len(self.branches) + 4))
+        encoders = []
+        for branch in self.branches:
+            if branch in BRANCHES:
+                bins, channels = layout.views[BRANCHES[branch][0]]
+                few = filters if bins > 100 else filters[:-1]
+                channels *= len(BRANCHES[branch])
+                encoders.append(ViewEncoder(bins, channels, width, few, key=next(keys)))
+        self.encoders = tuple(encoders)
+        count, features = layout.scalars
+        self.scalar_encoder = (
+            eqx.nn.MLP(count * (features + 1), width, 128, 1, jax.nn.gelu, key=next(keys)) if count else None
+        )
+        self.tokens = 0.1 * jax.random.normal(next(keys), (len(self.branches), width))
+        sizes = (len(self.branches) * width, hidden, hidden, classes)
+        self.head = tuple(eqx.nn.Linear(a, b, key=next(keys)) for a, b in pairwise(sizes))
+        self.dropout = eqx.nn.Dropout(dropout)
+        self.branch_dropout = branch_dropout
+
+    def __call__(
+        self, example: Example, *, key: PRNGKeyArray | None = None, keep: Bool[Array, "branch"] | None = None
+    ) -> Float[Array, "label"]:
+        """The logits of the classes.
+
+        Args:
+            example: one signal, its scalars already turned into features.
+            key: of dropout; none in inference mode.
+            keep: branches to show; the others are hidden behind their tokens.
+        """
+        vectors, present = self.encode(example)
+        keep = present if keep is None else keep & present
+        key_drop, key = (None, None) if key is None else jax.random.split(key)
+        if key_drop is not None and not self.dropout.inference:
+            draw = jax.random.uniform(key_drop, keep.shape)
+            keep &= (draw > self.branch_dropout) | (draw == draw.max())
+        return self.fuse(vectors, keep, key=key)
+
+    def encode(self, example: Example) -> tuple[Float[Array, "branch width"], Bool[Array, "branch"]]:
+        """The vector of every branch, and whether the example has it."""
+        vectors, present = [], []
+        for branch, encoder in zip(self.branches, self.encoders, strict=False):
+            views = BRANCHES[branch]
+            vectors.append(encoder(jnp.concatenate([example.views[v] for v in views], axis=-1)))
+            present.append(jnp.all(jnp.stack([jnp.asarray(example.view_present[v]) for v in views])))
+        if self.scalar_encoder is not None:
+            known = example.scalar_present[:, None]
+            features = jnp.concatenate([jnp.where(known, example.scalars, 0), known.astype(jnp.float32)], -1)
+            vectors.append(self.scalar_encoder(features.reshape(-1)))
+            present.append(example.scalar_present.any())
+        return jnp.stack(vectors), jnp.stack(present)
+
+    def fuse(
+        self, vectors: Float[Array, "branch width"], keep: Bool[Array, "branch"], *, key: PRNGKeyArray | None = None
+    ) -> Float[Array, "label"]:
+        """The logits from branch vectors, with hidden branches replaced by their tokens."""
+        x = jnp.where(keep[:, None], vectors, self.tokens).reshape(-1)
+        keys = [None] * len(self.head) if key is None else jax.random.split(key, len(self.head))
+        for layer, k in zip(self.head[:-1], keys, strict=False):
+            x = layer(self.dropout(jax.nn.gelu(x), key=k))
+        return self.head[-1](self.dropout(jax.nn.gelu(x), key=keys[-1]))
