@@ -1,7 +1,8 @@
-"""What the columns of the field's tables mean: identity, ephemeris in one set of units, inputs, and verdicts that never are."""
+"""What the columns of the field's tables mean: identities, ephemerides in one set of units, inputs, verdicts."""
 
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -80,6 +81,19 @@ def find(columns: Columns, names: Iterable[str]) -> Key | None:
     return None
 
 
+def required(columns: Columns, names: Iterable[str], what: str, path: Path | None = None) -> Key:
+    """The first of `names` that the columns hold.
+
+    Raises:
+        InputError: they hold none.
+    """
+    key = find(columns, names)
+    if key is None:
+        where = "The table" if path is None else f"{path}:"
+        raise InputError(f"{where} has no column for the {what}; expected one of {', '.join(list(names)[:4])}.")
+    return key
+
+
 def numbers(values: np.ndarray) -> np.ndarray | None:
     """The column as float64 with NaN where it is empty, or None where it holds text."""
     values = np.ma.filled(np.ma.asarray(values).astype(object), "") if np.ma.isMaskedArray(values) else values
@@ -132,7 +146,7 @@ OFFSETS = {"bjd": 0.0, "bkjd": 2454833.0, "btjd": 2457000.0}
 
 
 def offset(values: np.ndarray | float, time_system: str, stated: float | None, what: str) -> float:
-    """Days to add to times for BJD: from the option, else from what the file states, else BJD where it can only be that.
+    """Days to add for BJD: from the option, else from what the file states, else none where times can only be BJD.
 
     Raises:
         InputError: the times could be of more than one system, or the option names none.

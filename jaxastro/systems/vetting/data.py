@@ -8,7 +8,6 @@ import numpy as np
 from astropy.table import Table
 from jaxtyping import Array, Bool, Float
 
-from jaxastro.errors import InputError
 from jaxastro.systems.vetting.recipe import Recipe
 
 ArrayLike = Array | np.ndarray
@@ -70,34 +69,3 @@ class Signals:
         pick = jax.tree.map(lambda array: array[rows], self.examples)
         per_row = ("labels", "groups", "split", "table", "flags", "remarks")
         return dataclasses.replace(self, examples=pick, **{name: getattr(self, name)[rows] for name in per_row})
-
-    def aligned(self, recipe: Recipe, scalar_names: tuple[str, ...]) -> "Signals":
-        """The same signals with the views and scalars, in the order, that a model was trained on; what lacks is masked.
-
-        Raises:
-            InputError: the views were made in another way than the model's.
-        """
-        have = self.recipe
-        for name in set(recipe.bins) & set(have.bins):
-            if (have.kind, have.bins[name], have.channels[name]) != (
-                recipe.kind,
-                recipe.bins[name],
-                recipe.channels[name],
-            ):
-                raise InputError(
-                    f"The model was trained on {recipe.kind} views ({name}: {recipe.bins[name]} bins) and these signals "
-                    f"have {have.kind} views ({have.bins[name]} bins); give it the light curves, or views of its kind."
-                )
-        rows, old = len(self), self.examples
-        views = {
-            n: old.views.get(n, np.zeros((rows, bins, recipe.channels[n]), np.float32))
-            for n, bins in recipe.bins.items()
-        }
-        present = {n: old.view_present.get(n, np.zeros(rows, bool)) for n in recipe.bins}
-        scalars, known = np.zeros((rows, len(scalar_names))), np.zeros((rows, len(scalar_names)), bool)
-        for new, name in enumerate(scalar_names):
-            if name in self.scalar_names:
-                column = self.scalar_names.index(name)
-                scalars[:, new], known[:, new] = old.scalars[:, column], old.scalar_present[:, column]
-        example = Example(views, present, scalars, known)
-        return dataclasses.replace(self, examples=example, scalar_names=scalar_names, recipe=recipe)

@@ -29,6 +29,7 @@ class LightCurve:
         centroid: offset of the flux centroid from its mean (cadence, 2), any unit, or None.
         ghost: halo minus core flux, both relative (cadence,), or None.
         star: the object id that the file states, or None.
+        offset: days that were added to the file's times for BJD; add them to an epoch in the file's time system.
     """
 
     time: np.ndarray
@@ -37,6 +38,7 @@ class LightCurve:
     centroid: np.ndarray | None = None
     ghost: np.ndarray | None = None
     star: int | None = None
+    offset: float = 0.0
 
     def __len__(self) -> int:
         return len(self.time)
@@ -112,9 +114,10 @@ def read_light_curve(paths: Path | Sequence[Path], *, time_system: str = "auto")
         for name in ("time", "flux", "centroid", "ghost")
     }
     try:
-        return light_curve(**joined, file=file, star=stars.pop())
+        curve = light_curve(**joined, file=file, star=stars.pop())
     except InputError as error:
         raise InputError(f"{paths[0]}: {error}") from error
+    return dataclasses.replace(curve, offset=parts[0]["offset"])
 
 
 def light_curve_files(folder: Path) -> list[Path]:
@@ -174,6 +177,7 @@ def _read_fits(path: Path, time_system: str) -> dict:
         "centroid": centroid,
         "ghost": None,
         "star": star,
+        "offset": add,
     }
 
 
@@ -196,11 +200,13 @@ def _read_csv(path: Path, time_system: str) -> dict:
     pairs = (("centroid_x", "centroid_y"), ("centroids_ra", "centroids_dec"))
     pair = next((pair for pair in pairs if set(pair) <= set(names)), None)
     ghost = column("halo_flux") - column("core_flux") if {"halo_flux", "core_flux"} <= set(names) else None
-    time = column("time") + offset(column("time"), time_system, None, f"{path}: time")
+    add = offset(column("time"), time_system, None, f"{path}: time")
+    time = column("time") + add
     return {
         "time": time[good],
         "flux": column("flux")[good],
         "centroid": None if pair is None else np.stack([column(name) for name in pair], axis=1)[good],
         "ghost": None if ghost is None else ghost[good],
         "star": None,
+        "offset": add,
     }

@@ -183,10 +183,16 @@ def _deepest(time: np.ndarray, flux: np.ndarray, ephemeris: Ephemeris) -> Epheme
 
 
 def write_curves(out: Path, made: list[Simulated]) -> None:
-    """`candidates.csv` (archive-like, with `label` and `kind`) and one CSV light curve per star in `light_curves/`."""
+    """`candidates.csv` (archive-like, with `label` and `kind`) and one CSV light curve per star in `light_curves/`.
+
+    `read(out)` gives the signals back from them.
+    """
     folder = out / "light_curves"
     folder.mkdir(parents=True, exist_ok=True)
-    rows = ["star,period,t0_bjd,duration,star_teff_K,star_radius_sun,label,kind"]
+    rows = [
+        "# durations in hours, times in BJD (TDB)",
+        "star,period,t0_bjd,duration,star_teff_K,star_radius_sun,label,kind",
+    ]
     for star, signal in enumerate(made, start=100000001):
         e, curve = signal.ephemeris, signal.curve
         rows.append(
@@ -195,7 +201,7 @@ def write_curves(out: Path, made: list[Simulated]) -> None:
         )
         columns = np.column_stack([curve.time, curve.flux, curve.centroid, np.zeros(len(curve)), curve.ghost])  # pyright: ignore
         np.savetxt(
-            folder / f"{star}.csv", columns, "%.9f", ",", comments="",
+            folder / f"{star}.csv", columns, ["%.6f", "%.7f", "%.3f", "%.3f", "%.0f", "%.7f"], ",", comments="",
             header="time,flux,centroid_x,centroid_y,core_flux,halo_flux",
         )  # fmt: skip
     (out / "candidates.csv").write_text("\n".join(rows) + "\n")
