@@ -28,7 +28,7 @@ def options_of(preset: str) -> config.Train:
     """The configuration whose figures are quoted."""
     options = config.Train(preset=preset, discs=BERN / "NGPPS_variables.txt", folds=FOLDS)
     if preset == "paper":
-        options = dataclasses.replace(options, epochs=40, dropout=0.2)
+        options = dataclasses.replace(options, epochs=30, patience=8, dropout=0.2)
     return options
 
 

@@ -55,10 +55,9 @@ class Block(eqx.Module):
     def __call__(self, x: Float[Array, "token width"], mask: Bool[Array, "token token"], key=None):
         """The tokens after this layer, and their keys and values."""
         first, second = (None, None) if key is None else jax.random.split(key)
-        channels = jnp.ones((1, x.shape[1]), x.dtype)
         q, k, v = self.project(x)
-        x = x + self.dropout(channels, key=first) * self.attend(q, k, v, mask)
-        return x + self.dropout(channels, key=second) * self.mlp(x), (k, v)
+        x = x + self.dropout(self.attend(q, k, v, mask), key=first)
+        return x + self.dropout(self.mlp(x), key=second), (k, v)
 
 
 class Decoder(eqx.Module):
@@ -68,8 +67,7 @@ class Decoder(eqx.Module):
         width: channels of a token.
         layers: number of blocks.
         heads: attention heads, a divisor of `width`.
-        dropout: probability that a channel is added by no token of the sequence, layer by layer, in training. (One
-            choice per sequence regularises as well as one per token, and costs nothing.)
+        dropout: probability that what a layer adds to a channel of a token is zeroed in training.
     """
 
     blocks: tuple[Block, ...]

@@ -1,13 +1,13 @@
 """Sampling: one compiled loop over planets with cached keys and values, in chunks that stay in a core's cache."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.sharding import AxisType, PartitionSpec
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Key, PRNGKeyArray
 
 from jaxastro.systems.planetary_systems.layout import CONTEXT, PLANETS, Known, System, nothing_known
 from jaxastro.systems.planetary_systems.sharpness import Sharpness
@@ -38,6 +38,7 @@ class Draws(NamedTuple):
     truncated: Bool[Array, "*system"]
 
 
+@runtime_checkable
 class Writer(Protocol):
     """A model that writes one system planet by planet; its state is a pytree of its own."""
 
@@ -98,7 +99,7 @@ def sample(
 
 @eqx.filter_jit
 def _sample(
-    model: Writer, keys: PRNGKeyArray, condition: Condition, planets: int, sharp: Sharpness, devices: int
+    model: Writer, keys: Key[Array, " system"], condition: Condition, planets: int, sharp: Sharpness, devices: int
 ) -> Draws:
     """Chunk by chunk, shared by the devices."""
     run: Callable = lambda blocks: jax.lax.map(lambda block: _chunk(model, *block, planets, sharp), blocks)  # noqa: E731
@@ -110,7 +111,7 @@ def _sample(
     return jax.tree.map(lambda a: a.reshape(len(a) * CHUNK, *a.shape[2:]), run(blocks))
 
 
-def _chunk(model: Writer, keys: PRNGKeyArray, condition: Condition, planets: int, sharp: Sharpness) -> Draws:
+def _chunk(model: Writer, keys: Key[Array, " system"], condition: Condition, planets: int, sharp: Sharpness) -> Draws:
     """Systems written side by side until the last of them ends."""
     u = jax.vmap(lambda k: jax.random.uniform(k, (planets, UNIFORMS)))(keys)
     state = jax.vmap(lambda c: model.begin(c, planets))(condition)

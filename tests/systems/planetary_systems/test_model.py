@@ -1,0 +1,142 @@
+"""The density over systems: normalised, equal to its own draws, cached as in full, and honest about known planets."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.stats import kstest
+
+from jaxastro.systems.planetary_systems.known import log_count_prob, log_reveal_prob, reveal
+from jaxastro.systems.planetary_systems.layout import INNER, KNOWN, OUTER, Known, System
+from jaxastro.systems.planetary_systems.model import Generator, Member
+from jaxastro.systems.planetary_systems.sampling import sample
+from jaxastro.systems.planetary_systems.simulate import PodSim
+from jaxastro.systems.planetary_systems.training import alone
+from jaxastro.systems.planetary_systems.walk import all_behind, look_ahead, nothing_behind
+
+pytestmark = pytest.mark.core
+
+
+def member(seed: int) -> Member:
+    """A small untrained network, seldom at an end so that systems have planets."""
+    net = Member(width=16, layers=2, heads=4, components=4, mass_edge=-1.0, key=jax.random.key(seed))
+    net = eqx.tree_at(lambda m: m.kind.bias, net, jnp.array([-1.5, 0.0, -1.0]))
+    return eqx.nn.inference_mode(net)
+
+
+MODEL = Generator((member(0), member(1)))
+SYSTEMS = PodSim().sample(jax.random.key(0), 6)
+SHOWN = jax.vmap(reveal)(SYSTEMS, jax.random.split(jax.random.key(3), 6))
+log_prob = eqx.filter_jit(lambda model, systems: jax.vmap(model.log_prob)(systems))
+terms = eqx.filter_jit(lambda model, systems: jax.vmap(model.terms)(systems))
+
+
+def known_at(*log_a: float) -> Known:
+    """Exactly known axes, nothing measured besides."""
+    present = jnp.arange(KNOWN)[:, None] < jnp.array([len(log_a), 0, 0])
+    value = jnp.zeros((KNOWN, 3)).at[: len(log_a), 0].set(jnp.array(log_a))
+    return Known(value, jnp.zeros((KNOWN, 3)), present)
+
+
+@pytest.mark.parametrize("known", [(), (0.3,)], ids=["free", "a planet known at 2 AU"])
+def test_the_density_of_the_first_planet_integrates_to_one(known):
+    limit = known[0] if known else OUTER
+    one = jax.tree.map(lambda a: a[0], SYSTEMS)._replace(mask=jnp.arange(32) < 1, known=known_at(*known))
+    log_a = INNER + jnp.logspace(-6, np.log10(limit - INNER) - 1e-6, 4000)
+    many = jax.vmap(lambda a: one._replace(log_a=one.log_a.at[0].set(a)))(log_a)
+    density = np.exp(np.asarray(terms(MODEL, many).log_a[:, 0]))
+    np.testing.assert_allclose(np.trapezoid(density, log_a), 1, atol=0.02)
+    log_mass = jnp.linspace(-6.0, 9.0, 4000)
+    many = jax.vmap(lambda m: one._replace(log_mass=one.log_mass.at[0].set(m)))(log_mass)
+    np.testing.assert_allclose(
+        np.trapezoid(np.exp(np.asarray(terms(MODEL, many).log_mass[:, 0])), log_mass), 1, atol=0.02
+    )
+    if known:
+        assert log_prob(MODEL, jax.tree.map(lambda a: a[None], one))[0] < -1e8  # it may not end before the known planet
+
+
+def test_draws_follow_the_density():
+    draws = sample(MODEL, jax.random.key(1), 2000).system
+    one = jax.tree.map(lambda a: a[0], alone(SYSTEMS))._replace(mask=jnp.arange(32) < 1)
+    log_a = INNER + jnp.logspace(-6, np.log10(OUTER - INNER) - 1e-6, 4000)
+    many = jax.vmap(lambda a: one._replace(log_a=one.log_a.at[0].set(a)))(log_a)
+    density = np.exp(np.asarray(terms(MODEL, many).log_a[:, 0]))
+    cdf = np.append(0, np.cumsum((density[1:] + density[:-1]) / 2 * np.diff(log_a)))
+    assert kstest(np.asarray(draws.log_a[:, 0]), lambda x: np.interp(x, log_a, cdf)).pvalue > 1e-3
+
+
+def test_cached_steps_equal_the_full_pass():
+    net, system = MODEL.members[0], jax.tree.map(lambda a: a[4], SHOWN)
+    behind = all_behind(system)
+    full = net.hidden(system, behind, jax.vmap(look_ahead, (None, 0))(system.known, behind.log_a), None)
+    hidden, cache = net.start(system.context, system.has_context, system.known, 32)
+    states, last = [hidden], nothing_behind()
+    for i in range(int(system.mask.sum())):
+        last = last.after(system.log_a[i], system.log_mass[i])
+        hidden, cache = net.step(last, look_ahead(system.known, last.log_a), system.known, cache)
+        states.append(hidden)
+    np.testing.assert_allclose(jnp.stack(states), full[: len(states)], atol=1e-5)
+
+
+def test_known_planets_appear_in_every_draw_and_their_order_does_not_matter():
+    known = known_at(0.5, -0.7)
+    draws = sample(MODEL, jax.random.key(2), 50, known=known).system
+    for log_a, mask in zip(np.asarray(draws.log_a), np.asarray(draws.mask), strict=True):
+        assert (np.diff(log_a[mask]) > 0).all()
+        assert np.isin(np.float32([0.5, -0.7]), log_a[mask]).all()
+    swapped = draws._replace(known=jax.tree.map(lambda a: a[:, ::-1], draws.known))
+    np.testing.assert_allclose(log_prob(MODEL, draws), log_prob(MODEL, swapped), atol=2e-4)
+
+
+def test_draws_do_not_depend_on_how_many_are_drawn():
+    few, many = sample(MODEL, jax.random.key(4), 3).system, sample(MODEL, jax.random.key(4), 600).system
+    for a, b in zip(jax.tree.leaves(few), jax.tree.leaves(many), strict=True):
+        np.testing.assert_allclose(a, b[:3], atol=1e-5)
+
+
+def test_padding_and_twin_members_change_nothing():
+    longer = jax.tree.map(lambda a: a, alone(SYSTEMS))
+    shorter = longer._replace(**{f: getattr(longer, f)[:, :20] for f in System._fields[:5]})
+    np.testing.assert_allclose(log_prob(MODEL, longer), log_prob(MODEL, shorter), rtol=1e-5)
+    twins = Generator((MODEL.members[0], MODEL.members[0]))
+    one = Generator(MODEL.members[:1])
+    np.testing.assert_allclose(log_prob(twins, longer), log_prob(one, longer), rtol=1e-5)
+
+
+def test_the_pooled_density_lies_above_the_mean_log_density():
+    each = [np.asarray(log_prob(Generator((net,)), alone(SYSTEMS))) for net in MODEL.members]
+    assert (np.asarray(log_prob(MODEL, alone(SYSTEMS))) >= np.mean(each, axis=0) - 1e-4).all()
+
+
+def test_gradients_by_the_planets_equal_differences():
+    system = jax.tree.map(lambda a: a[1], SHOWN)
+    moved = lambda mass: MODEL.log_prob(system._replace(log_mass=jnp.where(system.mask, mass, 0.0)))  # noqa: E731
+    gradient = jax.jit(jax.grad(moved))(system.log_mass)
+    step = 1e-2 * jax.nn.one_hot(1, 32)
+    difference = (moved(system.log_mass + step) - moved(system.log_mass - step)) / 2e-2
+    np.testing.assert_allclose(gradient[1], difference, rtol=2e-2, atol=2e-2)
+    assert jnp.isfinite(gradient).all()
+
+
+def test_sets_of_known_planets_are_as_likely_as_the_closed_form_says():
+    n = jnp.full(13, 12)
+    np.testing.assert_allclose(jnp.exp(log_count_prob(n, jnp.arange(13))).sum(), 1, rtol=1e-5)
+    np.testing.assert_allclose(
+        jnp.exp(log_reveal_prob(n[:1], jnp.array([1]))) * 12, jnp.exp(log_count_prob(n[:1], jnp.array([1])))
+    )
+    system = jax.tree.map(lambda a: a[0], SYSTEMS)._replace(mask=jnp.arange(32) < 5)
+    shown = jax.vmap(lambda k: reveal(system, k).known)(jax.random.split(jax.random.key(0), 4000))
+    count = np.asarray(shown.present[..., 0].sum(-1))
+    expected = np.exp(np.asarray(log_count_prob(jnp.full(6, 5), jnp.arange(6))))
+    np.testing.assert_allclose(np.bincount(count, minlength=6) / 4000, expected, atol=0.03)
+    error = (shown.value - jnp.where(shown.present, shown.value, 0))[..., 0]
+    assert (error == 0).all()
+    assert np.isin(np.asarray(shown.value[..., 0][shown.present[..., 0]]), np.asarray(system.log_a[:5])).all()
+
+
+def test_sharper_sampling_prefers_the_likely():
+    plain = sample(MODEL, jax.random.key(5), 400).system
+    sharp = sample(MODEL, jax.random.key(5), 400, temperature=0.3, top_p=0.5).system
+    spread = lambda s: float(jnp.std(s.log_mass[:, 0]))  # noqa: E731
+    assert spread(sharp) < 0.8 * spread(plain)
