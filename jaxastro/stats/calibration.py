@@ -6,7 +6,7 @@ probabilities to probabilities. Platt (1999); temperature: Guo et al. (2017, arX
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import equinox as eqx
 import jax
@@ -23,6 +23,8 @@ from jaxastro.stats.scores import Rows, checked_probabilities, equal_mass_bins
 Array: TypeAlias = jax.Array | np.ndarray
 Probabilities: TypeAlias = Float[Array, "*rows"]
 
+M = TypeVar("M", bound=eqx.Module)
+
 _EDGE = 1e-7  # the nearest that float32 probabilities come to 1
 
 
@@ -38,7 +40,8 @@ class Temperature(eqx.Module):
     temperature: Float[Array, ""]
 
     def __call__(self, probability: Probabilities) -> Float[jax.Array, "*rows"]:
-        return jax.nn.sigmoid(logit(probability) / self.temperature)
+        c = _as(self, probability)
+        return jax.nn.sigmoid(logit(probability) / c.temperature)
 
 
 class Platt(eqx.Module):
@@ -48,7 +51,8 @@ class Platt(eqx.Module):
     offset: Float[Array, ""]
 
     def __call__(self, probability: Probabilities) -> Float[jax.Array, "*rows"]:
-        return jax.nn.sigmoid(self.slope * logit(probability) + self.offset)
+        c = _as(self, probability)
+        return jax.nn.sigmoid(c.slope * logit(probability) + c.offset)
 
 
 class Beta(eqx.Module):
@@ -59,8 +63,8 @@ class Beta(eqx.Module):
     c: Float[Array, ""]
 
     def __call__(self, probability: Probabilities) -> Float[jax.Array, "*rows"]:
-        p = jnp.clip(probability, _EDGE, 1 - _EDGE)
-        return jax.nn.sigmoid(self.a * jnp.log(p) - self.b * jnp.log1p(-p) + self.c)
+        k, p = _as(self, probability), jnp.clip(probability, _EDGE, 1 - _EDGE)
+        return jax.nn.sigmoid(k.a * jnp.log(p) - k.b * jnp.log1p(-p) + k.c)
 
 
 class Isotonic(eqx.Module):
@@ -70,7 +74,13 @@ class Isotonic(eqx.Module):
     calibrated: Float[Array, "knot"]
 
     def __call__(self, probability: Probabilities) -> Float[jax.Array, "*rows"]:
-        return jnp.interp(probability, self.probability, self.calibrated)
+        c = _as(self, probability)
+        return jnp.interp(probability, c.probability, c.calibrated)
+
+
+def _as(calibrator: M, probability: Array) -> M:
+    """The calibrator in the dtype of its input, so that the output has it too."""
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.asarray(probability).dtype), calibrator)
 
 
 Calibrator: TypeAlias = Temperature | Platt | Beta | Isotonic

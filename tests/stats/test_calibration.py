@@ -78,6 +78,7 @@ def test_calibrators_run_under_jit_with_finite_gradients_at_the_edges(method, fo
     some = jnp.asarray([0.0, 1e-30, 0.2, 0.5, 0.99, 1.0], jnp.float32)
     eager, compiled = calibrator(some), eqx.filter_jit(calibrator)(some)
     np.testing.assert_allclose(eager, compiled, atol=1e-6)
+    assert eager.dtype == some.dtype
     assert np.all(np.diff(eager) >= 0)
     assert np.all((eager >= 0) & (eager <= 1))
     assert np.isfinite(jax.jacobian(calibrator)(some)).all()
