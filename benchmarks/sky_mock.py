@@ -2,8 +2,8 @@
 
     python benchmarks/sky_mock.py MOCK.npz [--rounds 2] [--engines nifty,mgvi,svi]
 
-The file holds `counts`, `exposure`, `psf` and the truth `log_diffuse_ref`. Every run is a process of its own with a cold
-compile cache; CPU-seconds count everything from the start of the interpreter to the last draw, children included.
+The file holds `counts`, `exposure`, `psf` and the truth `log_diffuse_ref`. Every run is a process of its own, with a
+cold compile cache; CPU-seconds count everything from the start of the interpreter to the last draw, children included.
 """
 
 import argparse
@@ -57,7 +57,7 @@ def run_jaxastro(path, engine, seed):
 
 
 def run_nifty(path, seed):
-    """Draws of the log flux by NIFTy's own optimiser with the settings of its demonstrations, in float64 as it requires."""
+    """Draws of the log flux by NIFTy's own optimiser with its demonstrations' settings, in float64 as it requires."""
     import jax
 
     jax.config.update("jax_enable_x64", True)
@@ -83,8 +83,8 @@ def run_nifty(path, seed):
 
     likelihood = jft.Poissonian(jnp.asarray(counts[0])).amend(jft.Model(expected, domain=field.domain))
     key, start, final = jax.random.split(jax.random.PRNGKey(seed), 3)
-    size = sum(v.size for v in jax.tree.leaves(field.domain))
-    linear = {"cg_name": None, "cg_kwargs": {"absdelta": 1e-4 * size / 10.0, "maxiter": 100}}
+    unknowns = sum(v.size for v in jax.tree.leaves(field.domain))
+    linear = {"cg_name": None, "cg_kwargs": {"absdelta": 1e-4 * unknowns / 10.0, "maxiter": 100}}
     samples, _ = jft.optimize_kl(
         likelihood,
         jft.Vector(jft.random_like(start, field.domain)) * 0.1,
