@@ -2,7 +2,7 @@
 
 Every fold is trained once per preset and kept in the directory `--runs`, so that an interrupted benchmark continues.
 
-    python benchmarks/planetary_figures.py --runs DIR [--preset default|paper] [--fold 0]
+    python benchmarks/planetary_figures.py --runs DIR [--preset default|paper|podsim] [--fold 0]
 """
 
 import argparse
@@ -12,12 +12,18 @@ import os
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxastro.io import stage_directory, write_model
 from jaxastro.report import Report
+from jaxastro.stats import interval
 from jaxastro.systems.planetary_systems import config, system
-from jaxastro.systems.planetary_systems.training import fold_of, train_models
+from jaxastro.systems.planetary_systems.compare import choose, compare, giants_by_metallicity
+from jaxastro.systems.planetary_systems.sampling import sample
+from jaxastro.systems.planetary_systems.simulate import PodSim
+from jaxastro.systems.planetary_systems.system import scores
+from jaxastro.systems.planetary_systems.training import fold_of, train_models, without_context
 
 BERN = Path(os.environ.get("JAXASTRO_DATA", "../shared/data")) / "planets" / "bern_ngpps"
 FOLDS = 4
@@ -46,26 +52,75 @@ def run_of(runs: Path, options: config.Train, fold: int) -> Path:
     return run
 
 
+def of_discs(systems, fold: np.ndarray, models: list, report: Report, repeat: int = 10) -> None:
+    """What the discs add: giants by metallicity of systems drawn for held-out discs, and the gain once discs are dealt
+    out anew."""
+    drawn, gain, number = [], np.zeros(len(fold)), np.asarray(systems.mask.sum(-1))
+    for f, model in enumerate(models):
+        rows = np.flatnonzero(fold == f)
+        held = choose(systems, rows)
+        many = choose(held, np.repeat(np.arange(len(rows)), repeat))
+        key = jax.random.fold_in(jax.random.key(1), f)
+        drawn.append(sample(model, key, len(many.mask), context=many.context, has_context=many.has_context).system)
+        dealt = held._replace(context=held.context[np.random.default_rng(f).permutation(len(rows))])
+        gain[rows] = scores(model, dealt)["nll"] - scores(model, without_context(held))["nll"]
+    made = jax.tree.map(lambda *a: jnp.concatenate(a), *drawn)
+    report.tables["giants"] = giants_by_metallicity(systems, made)
+    permuted = interval(system.per_planet, gain, number, n=1000)
+    report.tables["discs dealt out anew"] = [permuted.as_row("nll_gain_permuted", 0.0)]
+    report.values["nll_gain_permuted"] = permuted.value
+
+
+def podsim(n: int = 20_000) -> None:
+    """Gap to the exact density of PodSim after training on n systems."""
+    truth = PodSim()
+    train, test = truth.sample(jax.random.key(0), n), truth.sample(jax.random.key(1), 2000)
+    options = config.Train(
+        members=1, folds=0, epochs=12, batch_size=128, dropout=0.0, ema=0.999, weight_decay=0.01, mass_edge=0.0
+    )
+    (model,), _ = train_models(train, np.full(n, -1), [0], options)
+    number, exact = np.asarray(test.mask.sum(-1)), -np.asarray(jax.jit(jax.vmap(truth.log_prob))(test))
+    gap = interval(system.per_planet, scores(model, test)["nll"] - exact, number, n=1000)
+    rows, values = compare(test, sample(model, jax.random.key(2), 2000).system, n=2000)
+    report = Report(f"PodSim, {n} systems", {"podsim": [gap.as_row("gap", 0.0), *rows]}, {"gap": gap.value, **values})
+    write("podsim", report, options)
+
+
+def write(name: str, report: Report, options: config.Train) -> None:
+    """The report as JSON, and its rows on the screen."""
+    result = {"jax": jax.__version__, "config": {**dataclasses.asdict(options), "discs": None}}
+    path = Path(__file__).parent / "results" / f"planetary_{name}.json"
+    path.write_text(json.dumps({**report.as_json(), **result}, indent=1, default=np.ndarray.tolist) + "\n")
+    for row in (row for table in report.tables.values() for row in table):
+        print({k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()})
+
+
 def main() -> None:
+    """Train what is missing, then score."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=Path, required=True)
-    parser.add_argument("--preset", default="default")
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--preset", default="default", choices=("default", "paper", "podsim"))
     parser.add_argument("--fold", type=int, default=None, help="train this fold only (4: the model of all systems)")
     arguments = parser.parse_args()
     options = options_of(arguments.preset)
-    if arguments.fold is not None:
+    if arguments.preset == "podsim":
+        podsim()
+    elif arguments.fold is not None:
         print(run_of(arguments.runs, options, arguments.fold))
-        return
-    models = [system.load(run_of(arguments.runs, options, f)) for f in range(FOLDS)]
+    else:
+        bern(arguments.runs, options)
+
+
+def bern(runs: Path, options: config.Train) -> None:
+    """Out-of-fold figures of a preset on the Bern population."""
+    models = [system.load(run_of(runs, options, f)) for f in range(FOLDS)]
     systems, names, _ = system.read(BERN / "bern_ngpps_systems.csv", options)
     fold = fold_of(list(names["hostname"]), FOLDS)
     report = Report(f"planetary_systems, preset {options.preset}, out of fold over {len(fold)} systems")
     system.out_of_fold(systems, names, fold, models, options, report)
-    result = {"jax": jax.__version__, "config": {k: str(v) for k, v in dataclasses.asdict(options).items()}}
-    path = Path(__file__).parent / "results" / f"planetary_{options.preset}.json"
-    path.write_text(json.dumps({**report.as_json(), **result}, indent=1, default=np.ndarray.tolist) + "\n")
-    for row in report.tables["out of fold"]:
-        print({k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()})
+    if options.preset == "default":
+        of_discs(systems, fold, models, report)
+    write(options.preset, report, options)
 
 
 if __name__ == "__main__":

@@ -66,6 +66,7 @@ def sample(
     temperature: float = 1.0,
     top_p: float = 1.0,
     planets: int = PLANETS,
+    devices: int | None = None,
 ) -> Draws:
     """Systems drawn from the model, each from its own key, so that the first n are the same however many are drawn.
 
@@ -79,12 +80,13 @@ def sample(
         temperature: see `Sharpness`; anything but 1 biases the population.
         top_p: likewise.
         planets: longest system.
+        devices: how many share the work; all local ones if not given.
     """
     if context is None:
         context, has_context = jnp.zeros(len(CONTEXT)), jnp.zeros(len(CONTEXT), bool)
     has_context = jnp.ones_like(context, bool) if has_context is None else has_context
     known = Known(*(a[:0] for a in nothing_known())) if known is None else known
-    devices = min(jax.local_device_count(), -(-n // CHUNK))
+    devices = min(devices or jax.local_device_count(), -(-n // CHUNK))
     total = -(-n // (CHUNK * devices)) * CHUNK * devices
 
     def rows(a: Array, axes: int) -> Array:
@@ -104,7 +106,7 @@ def _sample(
     """Chunk by chunk, shared by the devices."""
     run: Callable = lambda blocks: jax.lax.map(lambda block: _chunk(model, *block, planets, sharp), blocks)  # noqa: E731
     if devices > 1:
-        mesh = jax.make_mesh((devices,), ("device",), axis_types=(AxisType.Auto,))
+        mesh = jax.make_mesh((devices,), ("device",), (AxisType.Auto,), devices=jax.local_devices()[:devices])
         along = PartitionSpec("device")
         run = jax.shard_map(run, mesh=mesh, in_specs=along, out_specs=along, check_vma=False)
     blocks = jax.tree.map(lambda a: a.reshape(len(a) // CHUNK, CHUNK, *a.shape[1:]), (keys, condition))

@@ -1,0 +1,61 @@
+"""The grid of the published model: exact round trip, ordered words, and a density that a closed form confirms."""
+
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxastro.systems.planetary_systems.sampling import sample
+from jaxastro.systems.planetary_systems.simulate import PodSim
+from jaxastro.systems.planetary_systems.tokens import Grid, GridGenerator, GridMember
+from jaxastro.systems.planetary_systems.training import alone
+
+pytestmark = pytest.mark.core
+
+MODEL = GridGenerator((eqx.nn.inference_mode(GridMember(grid=Grid(6), width=16, key=jax.random.key(0))),))
+SYSTEMS = alone(PodSim().sample(jax.random.key(0), 8))
+
+
+@given(st.integers(1, 60), st.floats(0.01, 0.99), st.floats(0.01, 0.99), st.data())
+def test_a_token_survives_decoding_and_encoding(n, u, v, data):
+    grid, token = Grid(n), data.draw(st.integers(0, n * n - 1))
+    log_a, log_mass = grid.decode(jnp.asarray(token), u, v)
+    assert int(grid.encode(log_a, log_mass)) == token
+
+
+def test_words_are_never_out_of_order_and_draws_are_sorted():
+    draws = sample(MODEL, jax.random.key(0), 200).system
+    word = np.asarray(MODEL.grid.encode(draws.log_a, draws.log_mass)) // MODEL.grid.n
+    both = np.asarray(draws.mask)[:, 1:]
+    assert both.sum() > 100
+    assert (np.diff(word, axis=1)[both] >= 0).all()
+    assert (np.diff(np.asarray(draws.log_a), axis=1)[both] >= 0).all()
+
+
+def test_with_one_cell_the_density_is_that_of_sorted_uniform_planets():
+    net = GridMember(grid=Grid(1), width=16, key=jax.random.key(0))
+    net = eqx.tree_at(lambda m: (m.out.weight, m.out.bias), net, (jnp.zeros((2, 16)), jnp.zeros(2)))
+    model = GridGenerator((eqx.nn.inference_mode(net),))
+    area = math.prod(net.grid.cell)
+    for system in (jax.tree.map(lambda a, i=i: a[i], SYSTEMS) for i in range(4)):
+        n = int(system.mask.sum())
+        # The first planet is certain, every further one and the end are heads or tails; n! orders are one system.
+        expected = -n * math.log(2) - n * math.log(area) + math.lgamma(n + 1)
+        np.testing.assert_allclose(model.log_prob(system), expected, rtol=1e-5)
+
+
+def test_cached_words_equal_the_full_pass():
+    net, system = MODEL.members[0], jax.tree.map(lambda a: a[1], SYSTEMS)
+    full, state = net.predictions(system), MODEL.begin(None, 32)
+    token = net.grid.encode(system.log_a, system.log_mass)
+    hidden, cache = state.hidden[0], state.cache[0]
+    for i in range(int(system.mask.sum())):
+        before = token[i - 1] if i else state.before
+        np.testing.assert_allclose(net.next_token(hidden, before, jnp.asarray(i)), full[i], atol=1e-5)
+        seen = jnp.arange(cache.key[0].shape[-2]) <= i + 1
+        hidden, cache = net.decoder.step(net.token(token[i], jnp.asarray(i + 1)), cache, jnp.asarray(i + 1), seen)
