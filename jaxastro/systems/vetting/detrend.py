@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-BISECTIONS, STEPS, TUNING = 14, 4, 5.0
+BISECTIONS, STEPS, TUNING = 20, 4, 5.0
 
 
 @partial(jax.jit, static_argnames="width")
