@@ -37,7 +37,7 @@ class Stack(eqx.Module):
         self.dropout = eqx.nn.Dropout(drop)
         self.pools = pools
 
-    def __call__(self, x: Float[Array, "bin channel"], key: PRNGKeyArray | None) -> Float[Array, "step channel"]:
+    def __call__(self, x: Float[Array, "bin channel"], key: PRNGKeyArray | None) -> Float[Array, "step filter"]:
         """The pooled features."""
         keys = [None] * len(self.pools) if key is None else jax.random.split(key, len(self.pools))
         for convolution, (width, stride), k in zip(self.convolutions, self.pools, keys, strict=True):

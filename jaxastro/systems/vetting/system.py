@@ -13,7 +13,7 @@ from astropy.table import Table
 
 from jaxastro import stats
 from jaxastro.errors import InputError
-from jaxastro.io import read_card, read_model, stage_directory, write_model
+from jaxastro.io import partial, read_card, read_model, stage_directory, write_model
 from jaxastro.options import build as build_options
 from jaxastro.report import Report
 from jaxastro.systems.vetting import config, figures, pages, scores, training
@@ -48,7 +48,7 @@ def train(data: Path | None, out: Path, options: config.Train) -> Report:
     with stage_directory(out, overwrite=options.overwrite) as folder:
         signals = simulated_signals(options.signals, options.seed) if data is None else load(data, options)
         signals = labelled(signals)
-        trained = train_ensemble(signals, options)
+        trained = train_ensemble(signals, options, checkpoint=partial(out))
         truth = np.isin(signals.labels, trained.vetter.meaning.positive)
         baseline = None
         if options.baseline:
@@ -114,7 +114,7 @@ def predict(run: Path, data: Path, options: config.Predict) -> Table:
     """Probability, spread, class and flag of every row of `data`, after its identities."""
     vetter = _restored(run)
     signals = load(data, options, vetter.meaning.inputs)
-    return _table_of(
+    return prediction_table(
         vetter, signals, vetter.score(signals), options, _calibration_rows(run) if options.coverage else None
     )
 
@@ -124,7 +124,7 @@ def explain(run: Path, data: Path, out: Path, options: config.Explain) -> Report
     vetter = _restored(run)
     signals = load(data, options, vetter.meaning.inputs)
     scored = vetter.score(signals)
-    table = _table_of(vetter, signals, scored, options, None)
+    table = prediction_table(vetter, signals, scored, options)
     contributions = pages.contributions(vetter, signals)
     for i, branch in enumerate(vetter.members.branches):
         table[f"from_{branch}"] = contributions[:, i]
@@ -292,7 +292,10 @@ def _shifted(p: np.ndarray, vetter: Vetter, fraction: float | None) -> np.ndarra
     return np.asarray(stats.shift_prior(p, vetter.meaning.fraction, fraction))
 
 
-def _table_of(vetter: Vetter, signals: Signals, scored: Scored, options: config.Predict, held_out: Any) -> Table:
+def prediction_table(
+    vetter: Vetter, signals: Signals, scored: Scored, options: config.Predict, held_out: Any = None
+) -> Table:
+    """Identities, calibrated probability, spread, class and flag of every signal, as `predict` gives them."""
     table = signals.table.copy()
     p = _shifted(scored.p, vetter, options.planet_fraction)
     table["p_" + "+".join(vetter.meaning.positive)] = p

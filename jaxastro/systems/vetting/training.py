@@ -1,6 +1,7 @@
 """An ensemble on star-grouped folds in one program, calibrated on what no member saw."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -138,8 +139,13 @@ def augmentation(options: config.Train) -> Any:
     return augment if options.flip or options.noise else None
 
 
-def train_ensemble(signals: Signals, options: config.Train) -> Trained:
+def train_ensemble(signals: Signals, options: config.Train, *, checkpoint: Path | None = None) -> Trained:
     """The ensemble trained on all `signals`, which must have labels and no flags.
+
+    Args:
+        signals: the training rows.
+        options: of the training.
+        checkpoint: folder that keeps the state of an unfinished training.
 
     Raises:
         InputError: labels or groups do not allow the folds that were asked for.
@@ -161,7 +167,7 @@ def train_ensemble(signals: Signals, options: config.Train) -> Trained:
         batch_size=options.batch_size, rows=folds.rows, validation=folds.held_out,
         optimizer=adamw(options.learning_rate, weight_decay=options.weight_decay), clip=5.0,
         ema=options.average or None, augment=augmentation(options), mesh=mesh_of("member"),
-        progress=not options.quiet, label="training",
+        checkpoint=checkpoint, progress=not options.quiet, label="training",
     )  # fmt: skip
     members = eqx.nn.inference_mode(fitted.model)
     labels = out_of_fold(members, examples, folds, len(classes))

@@ -1,0 +1,121 @@
+"""One epoch of the default vetting network beside the same network in plain PyTorch with fused Adam.
+
+    python benchmarks/vetting_step.py
+
+Both train on the same 40 batches of 128 signals with TESS views (201 and 61 bins) and 4 scalars, with dropout, Adam and
+no augmentation; PyTorch uses all threads. Writes results/vetting_step.json.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from harness import Variant, compare
+
+from jaxastro.systems.vetting.data import Example
+from jaxastro.systems.vetting.model import Layout, Network
+
+BATCH, STEPS, WIDTH = 128, 40, 64
+LAYOUT = Layout({"global": (201, 1), "main": (61, 1)}, (4, 9))
+
+
+def make_data() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    whole, main = (rng.normal(size=(STEPS, BATCH, n)).astype(np.float32) for n in (201, 61))
+    scalars = rng.normal(size=(STEPS, BATCH, 4, 9)).astype(np.float32)
+    return whole, main, scalars, rng.integers(0, 4, (STEPS, BATCH))
+
+
+def ours(data):
+    whole, main, scalars, label = data
+    true = np.ones((STEPS, BATCH), bool)
+    examples = Example(
+        {"global": whole[..., None], "main": main[..., None]}, {"global": true, "main": true},
+        scalars, np.ones((STEPS, BATCH, 4), bool),
+    )  # fmt: skip
+    model = Network(LAYOUT, 4, branch_dropout=0.0, key=jax.random.key(0))
+    params, static = eqx.partition(model, eqx.is_inexact_array)
+    optimizer = optax.adam(1e-3)
+
+    def step(carry, batch):
+        (params, state, key), (examples, label) = carry, batch
+        key, drop = jax.random.split(key)
+
+        def loss(params):
+            model = eqx.combine(params, static)
+            logits = jax.vmap(lambda e, k: model(e, key=k))(examples, jax.random.split(drop, BATCH))
+            return optax.softmax_cross_entropy_with_integer_labels(logits, label).mean()
+
+        updates, state = optimizer.update(jax.grad(loss)(params), state)
+        return (optax.apply_updates(params, updates), state, key), None
+
+    epoch = jax.jit(lambda carry, data: jax.lax.scan(step, carry, data)[0])
+    carry = params, optimizer.init(params), jax.random.key(1)
+    device = jax.tree.map(jnp.asarray, (examples, label))
+    size = sum(x.size for x in jax.tree.leaves(params))
+    return (lambda: epoch(carry, device)[0]), size
+
+
+def theirs(data):
+    import torch
+    from torch import nn
+
+    class Encoder(nn.Module):
+        def __init__(self, bins, filters):
+            super().__init__()
+            sizes = (1, *filters)
+            self.convolutions = nn.ModuleList(
+                nn.Conv1d(a, b, 5, padding=2) for a, b in zip(sizes[:-1], sizes[1:], strict=True)
+            )
+            self.dense = nn.Linear((bins >> len(filters)) * filters[-1], WIDTH)
+
+        def forward(self, x):
+            x = torch.arcsinh(x)[:, None]
+            for convolution in self.convolutions:
+                x = torch.relu(nn.functional.max_pool1d(convolution(x), 2))
+            return self.dense(x.flatten(1))
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.whole, self.main = Encoder(201, (16, 32, 64, 64)), Encoder(61, (16, 32, 64))
+            self.scalars = nn.Sequential(nn.Linear(40, 128), nn.GELU(), nn.Linear(128, WIDTH))
+            self.tokens = nn.Parameter(torch.zeros(3, WIDTH))
+            self.head = nn.Sequential(
+                nn.GELU(), nn.Dropout(0.2), nn.Linear(3 * WIDTH, 128), nn.GELU(), nn.Dropout(0.2),
+                nn.Linear(128, 128), nn.GELU(), nn.Dropout(0.2), nn.Linear(128, 4),
+            )  # fmt: skip
+
+        def forward(self, whole, main, scalars):
+            known = torch.ones_like(scalars[..., :1])
+            parts = [self.whole(whole), self.main(main), self.scalars(torch.cat([scalars, known], -1).flatten(1))]
+            return self.head(torch.stack(parts, 1).flatten(1))
+
+    tensors = [torch.from_numpy(x) for x in data]
+    net = Net()
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
+
+    def epoch():
+        for whole, main, scalars, label in zip(*tensors, strict=True):
+            optimizer.zero_grad(set_to_none=True)
+            nn.functional.cross_entropy(net(whole, main, scalars), label).backward()
+            optimizer.step()
+
+    return epoch, sum(p.numel() for p in net.parameters())
+
+
+def main() -> None:
+    data = make_data()
+    jax_epoch, jax_size = ours(data)
+    torch_epoch, torch_size = theirs(data)
+    assert jax_size == torch_size
+    variants = [
+        Variant("jaxastro", jax_epoch, units=STEPS, size={"parameters": jax_size}),
+        Variant("PyTorch, fused Adam", torch_epoch, units=STEPS, size={"parameters": torch_size}),
+    ]
+    compare("vetting_step", variants, repeats=7, notes=f"{STEPS} steps of {BATCH} signals; rates are steps per second")
+
+
+if __name__ == "__main__":
+    main()
