@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from jaxastro.errors import InputError
 from jaxastro.systems.sky.data import Field
 
-UPPER = 0.95
+UNITS = {"pix": "y x y_std x_std size size_std", "deg": "ra dec ra_std dec_std", "rad": "angle"}
 
 
 def source_table(
@@ -62,9 +62,9 @@ def source_table(
     table["flag"] = np.where(outside, "outside the field", "")
     for name in ("flux", "flux_std", "flux_low", "flux_high", *(c for c in table.colnames if c.startswith("flux_"))):
         table[name].unit = field.flux_unit
-    for name, unit in {"ra": "deg", "dec": "deg", "ra_std": "deg", "dec_std": "deg", "y": "pix", "x": "pix",
-                       "y_std": "pix", "x_std": "pix", "size": "pix", "size_std": "pix", "angle": "rad"}.items():  # fmt: skip
-        table[name].unit = unit
+    for unit, names in UNITS.items():
+        for name in names.split():
+            table[name].unit = unit
     table.meta["reference_band"] = int(field.reference)
     table.meta["energy_keV"] = [float(e) for e in field.energy_keV]
     return table
@@ -133,7 +133,7 @@ def match(
 
 
 def write_regions(path: Path, table: Table) -> None:
-    """Write the sources as DS9 regions: 90 % error circles of points (drawn at least 1.5 pixels wide), ellipses of extended ones.
+    """Write the sources as DS9 regions: error circles (90 %, at least 1.5 pixels) of points, ellipses of extended ones.
 
     In image coordinates, which need no WCS and match every map of the run.
     """

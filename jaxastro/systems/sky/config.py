@@ -25,7 +25,8 @@ CITATION = """\
   journal = {Entropy}, volume = {23}, pages = {853}, year = {2021}, doi = {10.3390/e23070853}
 }
 @article{arras2022m87,
-  author  = {Arras, P. and Frank, P. and Haim, P. and Knollm{\\"u}ller, J. and Leike, R. and Reinecke, M. and En{\\ss}lin, T.},
+  author  = {Arras, P. and Frank, P. and Haim, P. and Knollm{\\"u}ller, J. and Leike, R. and Reinecke, M. and
+             En{\\ss}lin, T.},
   title   = {Variable structures in M87* from space, time and frequency resolved interferometry},
   journal = {Nature Astronomy}, volume = {6}, pages = {259}, year = {2022}, doi = {10.1038/s41550-021-01548-0}
 }
@@ -83,6 +84,8 @@ class Train(Data):
 
     seed: int = option(0, "seed of everything random")
     threshold: float = option(5.0, "tension at which a source is inserted [robust sigma]")
+    point_threshold: float = option(4.5, "significance of a missing point at which one is inserted [sigma]")
+    keep: float = option(2.5, "significance below which an inserted source is removed again [sigma]")
     sources: int = option(48, "slots for point sources")
     extended: int = option(4, "slots for extended sources")
     rounds: int = option(5, "rounds of insertion at most")
@@ -99,10 +102,14 @@ class Train(Data):
     flexibility: tuple[float, ...] = option(
         (0.5, 0.2), "prior mean and std of the power spectrum's departure from a line"
     )
-    index: tuple[float, ...] = option((), "prior mean and std of the diffuse spectral index; default: that of all counts, 0.5")
+    index: tuple[float, ...] = option(
+        (), "prior mean and std of the diffuse spectral index; default: that of all counts, 0.5"
+    )
     index_fluctuations: tuple[float, ...] = option((0.3, 0.15), "prior mean and std of the index's fluctuations")
     deviations: tuple[float, ...] = option((), "prior mean and std of departures from power laws per ln energy, if any")
-    source_index: tuple[float, ...] = option((), "prior mean and std of sources' indices; default: 0.3 below the sky's, 0.7")
+    source_index: tuple[float, ...] = option(
+        (), "prior mean and std of sources' indices; default: 0.3 below the sky's, 0.7"
+    )
     figures: bool = option(True, "draw the figures")
 
 

@@ -114,7 +114,7 @@ def _read_npz(path: Path, options: Data) -> Field:
     if "psf" in data:
         psf = data["psf"]
     elif options.psf_sigma:
-        psf = np.broadcast_to(gaussian_kernel(options.psf_sigma), (n,) + gaussian_kernel(options.psf_sigma).shape)
+        psf = np.broadcast_to(gaussian_kernel(options.psf_sigma), (n, *gaussian_kernel(options.psf_sigma).shape))
     else:
         raise InputError(
             f"{path}: there is no array `psf` (band, y, x); add it, or give a Gaussian width by --psf-sigma."

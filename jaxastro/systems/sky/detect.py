@@ -1,4 +1,4 @@
-"""Where the sky needs a source: what a point would gain in likelihood, measured against what the diffuse sky absorbs."""
+"""Where the sky needs a source: what a point would gain in likelihood, given what the diffuse sky absorbs."""
 
 from typing import NamedTuple
 
@@ -9,6 +9,7 @@ from scipy.signal import fftconvolve
 
 from jaxastro.systems.sky.data import Field
 
+BRIGHTNESS = 4.0  # pixels over which expected counts are averaged to scale the tension
 SMOOTH = 12.0  # pixels over which the scatter of residuals is measured
 EXPECTATION_STEPS = 60
 
@@ -18,16 +19,38 @@ class Need(NamedTuple):
 
     Attributes:
         z: significance [sigma]; exact for few photons at local maxima.
+        residual: residual counts matched to a point's image, in Poisson standard deviations: what is seen without
+            regard to what the diffuse sky absorbed.
         faintest: flux at the reference band of a point that Poisson noise alone would hide at one sigma.
     """
 
     z: Float[np.ndarray, "y x"]
+    residual: Float[np.ndarray, "y x"]
     faintest: Float[np.ndarray, "y x"]
 
 
 def correlate(images: Float[np.ndarray, "channel y x"], psf: Float[np.ndarray, "channel py px"]) -> np.ndarray:
     """Every image summed under its PSF centred on each pixel: the transpose of the convolution."""
     return np.array([fftconvolve(i, p[::-1, ::-1], mode="same") for i, p in zip(images, psf, strict=True)])
+
+
+def local_tension(
+    tension: Float[np.ndarray, "y x"], rate: Float[np.ndarray, "channel y x"], slope: float
+) -> Float[np.ndarray, "y x"]:
+    """Position-space tension over its standard deviation at each pixel, robustly scaled to one over the whole map.
+
+    Where more photons fall, more modes of the diffuse sky are informed and the tension scatters more. A power spectrum
+    k^slope meets Poisson noise at k ~ rate^(1 / |slope|); the variance is the share of the modes below, k^2 in two
+    dimensions, so the standard deviation goes as rate^(1 / |slope|).
+
+    Args:
+        tension: of the mean excitations, see `jaxastro.fields.tension_map`.
+        rate: expected counts.
+        slope: of the diffuse power spectrum.
+    """
+    local = tension / gaussian_filter(rate.sum(0), BRIGHTNESS) ** (1 / abs(slope))
+    centre = np.median(local)
+    return (local - centre) / (1.4826 * np.median(np.abs(local - centre)))
 
 
 def need_of_points(field: Field, rate: Float[np.ndarray, "channel y x"], spectrum: np.ndarray) -> Need:
@@ -48,24 +71,31 @@ def need_of_points(field: Field, rate: Float[np.ndarray, "channel y x"], spectru
     seen = information > 1e-3 * information.max()
     residual = np.where(field.exposure > 0, response * (field.counts / rate - 1), 0)
     score = np.where(seen, correlate(residual, field.psf).sum(0) / np.sqrt(information), 0)
-    share = local_scatter(score, seen)
-    z = score / share
+    level, share = local_bulk(score, seen)
+    z = np.where(seen, (score - level) / share, 0)
     peaks = peak_pixels(z, 3.0)
     gain, _ = point_gain(field, rate, peaks, spectrum)
     for (y, x), exact in zip(peaks, gain / share[tuple(peaks.T)], strict=True):
         cut = np.s_[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3]
         z[cut] *= min(exact / z[y, x], 1.0)
-    return Need(z, 1 / np.sqrt(information))
+    return Need(z, score, 1 / np.sqrt(information))
 
 
-def local_scatter(image: Float[np.ndarray, "y x"], seen: Bool[np.ndarray, "y x"]) -> Float[np.ndarray, "y x"]:
-    """Robust standard deviation of the neighbourhood of each pixel, pixels beyond 2.5 of the whole map's left out."""
-    whole = 1.4826 * np.median(np.abs(image[seen]))
-    bulk = seen & (np.abs(image) < 2.5 * whole)
-    weight = gaussian_filter(bulk * 1.0, SMOOTH, mode="constant")
-    square = gaussian_filter(np.where(bulk, image**2, 0), SMOOTH, mode="constant") / np.maximum(weight, 1e-6)
-    truncation = 0.913  # variance of a normal cut at 2.5 sigma
-    return np.sqrt(np.maximum(square / truncation, (0.3 * whole) ** 2))
+def local_bulk(
+    image: Float[np.ndarray, "y x"], seen: Bool[np.ndarray, "y x"]
+) -> tuple[Float[np.ndarray, "y x"], Float[np.ndarray, "y x"]]:
+    """Mean and standard deviation of each pixel's neighbourhood, without pixels beyond 2.5 of the whole map's."""
+    middle = np.median(image[seen])
+    whole = 1.4826 * np.median(np.abs(image[seen] - middle))
+    bulk = seen & (np.abs(image - middle) < 2.5 * whole)
+
+    def smooth(values: np.ndarray) -> np.ndarray:
+        return gaussian_filter(np.where(bulk, values, 0.0), SMOOTH, mode="constant")
+
+    weight = np.maximum(smooth(np.ones_like(image)), 1e-6)
+    mean = smooth(image) / weight
+    variance = (smooth(image**2) / weight - mean**2) / 0.913  # what a cut at 2.5 sigma leaves of a normal's variance
+    return mean, np.sqrt(np.maximum(variance, (0.3 * whole) ** 2))
 
 
 def point_gain(

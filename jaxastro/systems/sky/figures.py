@@ -32,7 +32,7 @@ def overview(
         scale = {"cmap": SEQUENTIAL, **_stretch(np.maximum(model, 0.3), 99.8)}
         _show(axes[0, 0], np.maximum(counts, scale["norm"].vmin), "Counts", **scale)
         _show(axes[0, 1], model, "Expected counts", **scale)
-        _show(axes[0, 2], sky, f"Sky [{_unit(field)}]", cmap="inferno", **_stretch(sky, 99.8))
+        _show(axes[0, 2], sky, f"Sky without points [{_unit(field)} / pixel]", cmap="inferno", **_stretch(sky, 99.8))
         _show(axes[1, 0], matched, "Residual, matched to the PSF [σ]", cmap=DIVERGING, vmin=-5, vmax=5)
         _show(axes[1, 1], before, "Tension of the diffuse sky alone [σ]", cmap=TENSION, vmin=-10, vmax=10)
         _show(axes[1, 2], after, "Tension after insertion [σ]", cmap=TENSION, vmin=-10, vmax=10)
@@ -49,7 +49,7 @@ def components(
     upper: Float[np.ndarray, "y x"],
     table: Table,
 ) -> "Figure":
-    """The diffuse sky, the relative uncertainty of its flux, its spectral index, and the upper limits of unseen points."""
+    """The diffuse sky, its uncertainty, its spectral index, and the upper limits of unseen points."""
     with style():
         fig, axes = _panels(field, 1, 3 if index is None else 4)
         axes = axes.ravel()
@@ -131,7 +131,7 @@ def _panels(field: Field, rows: int, columns: int) -> tuple["Figure", np.ndarray
 
     ny, nx = field.shape
     width = 3.6 * min(max(nx / ny, 0.8), 2.0)
-    size = (width * columns + 0.6, (width * ny / nx + 0.75) * rows + 0.2)
+    size = ((width + 0.55) * columns + 0.4, (width * ny / nx + 0.45) * rows + 0.35)
     kw = {} if field.wcs is None else {"projection": field.wcs}
     fig, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, subplot_kw=kw)
     for (i, j), ax in np.ndenumerate(axes):
@@ -150,9 +150,9 @@ def _panels(field: Field, rows: int, columns: int) -> tuple["Figure", np.ndarray
 def _show(ax: Any, image: np.ndarray, title: str, **options: Any) -> None:
     shown = ax.imshow(image, **options)
     ax.set_title(title, fontsize=9.5)
-    bar = ax.figure.colorbar(shown, ax=ax, fraction=0.046, pad=0.02, aspect=30)
+    bar = ax.figure.colorbar(shown, cax=ax.inset_axes((1.02, 0.0, 0.035, 1.0)))
     bar.outline.set_visible(False)
-    bar.ax.tick_params(labelsize=8)
+    bar.ax.tick_params(labelsize=8, length=2)
 
 
 def _stretch(image: np.ndarray, top: float) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Diffuse sky first; then sources where its latents are in tension, until none is left."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -10,31 +9,47 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxastro.fields import LogNormal, MultiBandField, Normal, de_excite, robust_z, tension_map
+from jaxastro.fields import tension_map
 from jaxastro.infer import Posterior, mgvi
 from jaxastro.systems.sky.config import Train
 from jaxastro.systems.sky.data import Field
-from jaxastro.systems.sky.detect import need_of_points, peak_pixels
+from jaxastro.systems.sky.detect import local_tension, need_of_points, peak_pixels
 from jaxastro.systems.sky.model import Sky, build, cropped, sky_model, with_margin
+from jaxastro.systems.sky.slots import active, gains, insert, places, remove
 
 NEAR = 2.5  # pixels within which a second source is no new point
-POSITION_STD, FLUX_STD = 1.0, 1.5  # prior of an inserted source: pixels, and ln flux
+HALO = 7.0  # pixels around a point in which tension calls for an extended source
+HALO_TENSION = 0.8  # of the threshold, how much of it
+SMALLEST = 1.0  # pixels; an extended source must be larger, or it is a point
+
+KINDS = {"points": "point", "extended": "extended"}
+SITES = tuple(
+    ["ln_flux", "rate", *(f"{k}_{n}" for k in KINDS.values() for n in ("y", "x", "flux", "index"))]
+    + [f"extended_{n}" for n in ("size", "ratio", "angle", "shape")]
+)
 
 
-class Round(NamedTuple):
-    """What one round saw before it inserted anything.
+class Seen(NamedTuple):
+    """What a fit left to be explained, maps of the field.
 
     Attributes:
-        tension: robust z of the diffuse excitations in position space.
+        tension: z of the diffuse excitations in position space (`local_tension`).
         need: significance of a missing point.
-        inserted: (y, x) of what it inserted [pixel].
-        z: significance at which each was inserted.
+        residual: residual counts matched to a point's image [Poisson sigma].
+        faintest: flux at the reference band of a point at one Poisson sigma.
     """
 
     tension: Float[np.ndarray, "y x"]
     need: Float[np.ndarray, "y x"]
+    residual: Float[np.ndarray, "y x"]
+    faintest: Float[np.ndarray, "y x"]
+
+
+class Round(NamedTuple):
+    """What one round saw, and the (y, x) of what it then inserted [pixel]."""
+
+    seen: Seen
     inserted: Float[np.ndarray, "source 2"]
-    z: Float[np.ndarray, " source"]
 
 
 class Separation(NamedTuple):
@@ -44,15 +59,15 @@ class Separation(NamedTuple):
         posterior: of the final model, in pixels of the field with its margin.
         sky: the final model.
         start: pixel of the margin's grid at which the field starts.
-        rounds: what was seen and inserted, the last one inserted nothing.
-        z: significance at which the source of each point slot, then each extended slot, was inserted.
+        rounds: what was seen and inserted.
+        z: kind -> significance at which the source of each slot was found.
     """
 
     posterior: Posterior
     sky: Sky
     start: tuple[int, int]
     rounds: list[Round]
-    z: Float[np.ndarray, " slot"]
+    z: dict[str, Float[np.ndarray, " slot"]]
 
 
 def separate(
@@ -61,7 +76,7 @@ def separate(
     *,
     told: Callable[..., None] = lambda done, **values: None,
     known: Float[np.ndarray, "source 2"] | None = None,
-    resume: tuple[Sky, dict[str, Array], np.ndarray] | None = None,
+    resume: tuple[Sky, dict[str, Array], dict[str, np.ndarray]] | None = None,
 ) -> Separation:
     """Points, extended sources and diffuse emission of a field.
 
@@ -74,36 +89,41 @@ def separate(
     """
     big, start = with_margin(field, options.padding)
     sky, key, mean = build(big, options), jax.random.key(options.seed), None
-    z = np.zeros(options.sources + options.extended)
+    z = {"points": np.zeros(options.sources), "extended": np.zeros(options.extended)}
     if resume is not None:
         old, mean, z = resume
         sky = eqx.tree_at(lambda s: (s.points, s.extended), sky, (old.points, old.extended))
-    rounds = []
+    rounds: list[Round] = []
+    tried: set[int] = set()
     for i in range(options.rounds + 1):
         posterior = fit(sky, jax.random.fold_in(key, i), mean, options)
-        mean = posterior.mean
-        seen = look(field, sky, posterior, start)
-        found = new_points(seen, sky, start, options) if i < options.rounds else np.empty((0, 2), int)
+        mean, seen = posterior.mean, look(field, sky, posterior, start)
+        found = new_points(seen, sky, start, options) if i < options.rounds else np.empty((0, 2))
         if i == 0 and known is not None:
-            found = np.concatenate([known, [p for p in found if np.hypot(*(known - p).T).min() > NEAR]])
-        at = tuple(np.clip(np.round(found).astype(int), 0, np.array(field.shape) - 1).T)
-        best = np.maximum(seen.tension, seen.need)[at]
-        rounds.append(Round(seen.tension, seen.need, found.astype(float), best))
-        told(i + 1, tension=float(seen.tension.max()), sources=float(sky.points.active.sum()), new=float(len(found)))
-        if not len(found):
-            break
-        sky, mean, slots = insert_points(sky, mean, found + np.array(start), seen.faintest[at])
-        z[slots] = best[: len(slots)]
+            found = np.concatenate([known, [p for p in found if np.hypot(*(known - p).T).min() > NEAR]]).reshape(-1, 2)
+        rounds.append(Round(seen, found))
+        told(i + 1, tension=float(seen.tension.max()), sources=len(active(sky.points)), new=len(found))
+        if len(found):
+            at = pixels(found, field)
+            sky, mean, slots = insert(sky, mean, "points", found + np.array(start), seen.faintest[at])
+            z["points"][slots] = np.maximum(seen.tension, seen.need)[at][: len(slots)]
+        else:
+            sky, mean, widened = widen(field, sky, mean, seen, z, tried, options, jax.random.fold_in(key, 500 + i))
+            if not widened:
+                break
+    sky = prune(sky, mean, options)
     return Separation(draw(sky, key, mean, options), sky, start, rounds, z)
 
 
-SITES = tuple(
-    ["ln_flux", "rate", *(f"{k}_{n}" for k in ("point", "extended") for n in ("y", "x", "flux", "index"))]
-    + [f"extended_{n}" for n in ("size", "ratio", "angle", "shape")]
-)
+def pixels(where: Float[np.ndarray, "source 2"], field: Field) -> tuple[np.ndarray, np.ndarray]:
+    """Index of the nearest pixels of the field."""
+    y, x = np.clip(np.round(where).astype(int), 0, np.array(field.shape) - 1).T
+    return y, x
 
 
-def fit(sky: Sky, key: Array, mean: dict[str, Array] | None, options: Train, iterations: int | None = None) -> Posterior:
+def fit(
+    sky: Sky, key: Array, mean: dict[str, Array] | None, options: Train, iterations: int | None = None
+) -> Posterior:
     """The posterior of the sky with the sources it has, from `mean`, with as many draws as the iterations use."""
     sites = SITES if len(sky.diffuse.bands.energy) == 1 else (*SITES, "index")
     return mgvi(
@@ -113,86 +133,85 @@ def fit(sky: Sky, key: Array, mean: dict[str, Array] | None, options: Train, ite
 
 
 def draw(sky: Sky, key: Array, mean: dict[str, Array], options: Train) -> Posterior:
-    """`options.draws` draws at `mean`, by the program that `fit` compiled."""
-    batches = -(-options.draws // (2 * options.pairs))
-    parts = [fit(sky, jax.random.fold_in(key, 1000 + b), mean, options, iterations=0) for b in range(batches)]
-    joined = jax.tree.map(lambda *a: jnp.concatenate(a)[: options.draws], *[p.latents | {} for p in parts])
-    sites = jax.tree.map(lambda *a: jnp.concatenate(a)[: options.draws], *[p.sites for p in parts])
-    likelihood = jnp.concatenate([p.log_likelihood for p in parts])[: options.draws]
-    return Posterior(joined, sites, mean, likelihood, parts[0].info, engine=parts[0].engine)
-
-
-class Seen(NamedTuple):
-    """Maps of one fit: tension of the diffuse sky, need of a point, and the flux of a point at one Poisson sigma."""
-
-    tension: Float[np.ndarray, "y x"]
-    need: Float[np.ndarray, "y x"]
-    faintest: Float[np.ndarray, "y x"]
+    """`options.draws` draws at a mean that first settles, by the program that `fit` compiled."""
+    settled = fit(sky, jax.random.fold_in(key, 999), mean, options)
+    batches = range(-(-options.draws // (2 * options.pairs)))
+    parts = [fit(sky, jax.random.fold_in(key, 1000 + b), settled.mean, options, iterations=0) for b in batches]
+    latents, sites, likelihood = jax.tree.map(
+        lambda *a: jnp.concatenate(a)[: options.draws], *[(p.latents, p.sites, p.log_likelihood) for p in parts]
+    )
+    return Posterior(latents, sites, settled.mean, likelihood, settled.info, engine=settled.engine)
 
 
 def look(field: Field, sky: Sky, posterior: Posterior, start: tuple[int, int]) -> Seen:
     """What the fit left to be explained."""
-    tension = np.asarray(robust_z(jnp.asarray(cropped(tension_map(posterior.mean["diffuse_xi"]), field, start))))
     rate = cropped(posterior.sites["rate"].mean(0), field, start).astype(float)
-    band = np.asarray(sky.diffuse.bands.log_factor(jnp.asarray(sky.points.index.mean)))
-    need = need_of_points(field, rate, np.exp(band)[field.band])
-    return Seen(tension, need.z, need.faintest)
+    raw = cropped(tension_map(posterior.mean["diffuse_xi"]), field, start).astype(float)
+    tension = local_tension(raw, rate, float(np.asarray(sky.diffuse.spatial.slope.mean)))
+    need = need_of_points(field, rate, point_spectrum(sky)[field.band])
+    return Seen(tension, *need)
 
 
-def new_points(seen: Seen, sky: Sky, start: tuple[int, int], options: Train) -> np.ndarray:
+def point_spectrum(sky: Sky) -> Float[np.ndarray, " band"]:
+    """Flux of a source of the prior's mean index in each band over that in the reference band."""
+    return np.exp(np.asarray(sky.diffuse.bands.log_factor(jnp.asarray(sky.points.index.mean))))
+
+
+def new_points(seen: Seen, sky: Sky, start: tuple[int, int], options: Train) -> Float[np.ndarray, "source 2"]:
     """Pixels (y, x) of tension or need above the threshold that are not near a source, strongest first."""
-    strength = np.maximum(seen.tension / options.threshold, seen.need / options.threshold)
+    strength = np.maximum(seen.tension / options.threshold, seen.need / options.point_threshold)
+    taken = np.concatenate([places(sky.points, start), places(sky.extended, start)])
     peaks = peak_pixels(strength, 1.0)
-    taken = np.stack([sky.points.y.mean, sky.points.x.mean], 1)[np.asarray(sky.points.active) > 0] - np.array(start)
-    free = [p for p in peaks if not len(taken) or np.hypot(*(taken - p).T).min() > NEAR]
-    room = int((np.asarray(sky.points.active) == 0).sum())
-    return np.array(free[:room], int).reshape(-1, 2)
+    return np.array([p for p in peaks if not len(taken) or np.hypot(*(taken - p).T).min() > NEAR], float).reshape(-1, 2)
 
 
-def insert_points(
-    sky: Sky, mean: dict[str, Array], places: Float[np.ndarray, "source 2"], least: Float[np.ndarray, " source"]
-) -> tuple[Sky, dict[str, Array], np.ndarray]:
-    """The sky with points switched on at `places` (y, x), latents to fit it from, and the slots they took.
+def widen(
+    field: Field,
+    sky: Sky,
+    mean: dict[str, Array],
+    seen: Seen,
+    z: dict[str, np.ndarray],
+    tried: set[int],
+    options: Train,
+    key: Array,
+) -> tuple[Sky, dict[str, Array], bool]:
+    """Points that keep tension around them are tried as extended sources, all in one fit.
 
-    The diffuse excitations are relaxed there, and each point starts with the flux that the diffuse sky hands over, but
-    no less than `least`.
+    Those stay extended whose half-light radius exceeds `SMALLEST` by two standard deviations and whose flux is told
+    from the diffuse sky's by 2.5; the others are points again and are not tried again (`tried` holds their slots).
+    `z` moves with the source.
     """
-    slots = np.flatnonzero(np.asarray(sky.points.active) == 0)[: len(places)]
-    fresh = jnp.zeros(len(sky.points.active)).at[slots].set(1.0)
-    y, x = (old.mean.at[slots].set(new) for old, new in zip((sky.points.y, sky.points.x), places.T, strict=True))
-    relaxed = {
-        name: de_excite(v, y, x, fresh) if name in EXCITATIONS else v * (1 - fresh) if name.startswith(POINT) else v
-        for name, v in mean.items()
-    }
-    flux = np.maximum(handed_over(sky, mean, relaxed, places), least)
-    one = jnp.ones_like(y)
-    points = dataclasses.replace(
-        sky.points,
-        active=jnp.maximum(sky.points.active, fresh),
-        y=Normal(y, POSITION_STD * one),
-        x=Normal(x, POSITION_STD * one),
-        flux=LogNormal.of_log(sky.points.flux.log(0 * one).at[slots].set(np.log(flux)), FLUX_STD * one),
-    )
-    return eqx.tree_at(lambda s: s.points, sky, points), relaxed, slots
+    start = with_margin(field, options.padding)[1]
+    slots, where = active(sky.points), places(sky.points, start)
+    if not len(slots):
+        return sky, mean, False
+    distance = np.hypot(*(np.indices(field.shape)[:, None] - where.T[:, :, None, None]))
+    around = np.where((distance < HALO) & (distance == distance.min(0)), seen.tension, 0).max((1, 2))
+    room = int((np.asarray(sky.extended.active) == 0).sum())
+    likely = [k for k in np.argsort(-around) if around[k] > HALO_TENSION * options.threshold and slots[k] not in tried]
+    chosen = np.array(likely[:room], int)
+    if not len(chosen):
+        return sky, mean, False
+    tried.update(slots[chosen].tolist())
+    trial, latents, taken = insert(
+        remove(sky, "points", slots[chosen]), mean, "extended", where[chosen] + np.array(start),
+        seen.faintest[pixels(where[chosen], field)],
+    )  # fmt: skip
+    fitted = fit(trial, key, latents, options, iterations=2 * options.iterations)
+    size = np.asarray(fitted.sites["extended_size"])[:, taken]
+    flux = np.asarray(fitted.sites["extended_flux"])[:, field.reference, taken]
+    wide = (size.mean(0) - 2 * size.std(0) > SMALLEST) & (flux.mean(0) > 2.5 * flux.std(0))
+    z["extended"][taken[wide]] = np.maximum(z["points"][slots[chosen[wide]]], around[chosen[wide]])
+    if not wide.any():
+        return sky, mean, False
+    trial = remove(trial, "extended", taken[~wide])
+    points = trial.points.active.at[slots[chosen[~wide]]].set(1.0)
+    return eqx.tree_at(lambda s: s.points.active, trial, points), fitted.mean, True
 
 
-EXCITATIONS, POINT = ("diffuse_xi", "diffuse_index_xi"), "point_latent_"
-
-
-def handed_over(
-    sky: Sky, before: dict[str, Array], after: dict[str, Array], places: Float[np.ndarray, "source 2"]
-) -> Float[np.ndarray, " source"]:
-    """Diffuse flux at the reference band that `before` has and `after` lacks within `REACH` of each place."""
-    change = np.asarray(reference_flux(sky.diffuse, before) - reference_flux(sky.diffuse, after))
-    distance = np.hypot(*(np.indices(change.shape)[:, None] - places.T[:, :, None, None]))
-    nearest = (distance == distance.min(0)) & (distance < REACH)
-    return (nearest * change).sum((1, 2))
-
-
-REACH = 5.0  # pixels
-
-
-@eqx.filter_jit
-def reference_flux(diffuse: MultiBandField, latents: dict[str, Array]) -> Array:
-    """Diffuse flux per pixel at the reference band."""
-    return jnp.exp(diffuse.maps({n.removeprefix("diffuse_"): v for n, v in latents.items()}).reference)
+def prune(sky: Sky, mean: dict[str, Array], options: Train) -> Sky:
+    """The sky without the sources whose likelihood gain is below `options.keep` sigma."""
+    for kind in KINDS:
+        slots = active(getattr(sky, kind))
+        sky = remove(sky, kind, slots[gains(sky, mean, kind) < options.keep]) if len(slots) else sky
+    return sky

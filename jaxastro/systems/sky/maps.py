@@ -23,7 +23,10 @@ def write_maps(path: Path, field: Field, images: dict[str, Float[np.ndarray, "..
 
 
 def point_flux(
-    field: Field, rates: Float[np.ndarray, "draw channel y x"], spectrum: Float[np.ndarray, " channel"], level: float = 0.95
+    field: Field,
+    rates: Float[np.ndarray, "draw channel y x"],
+    spectrum: Float[np.ndarray, " channel"],
+    level: float = 0.95,
 ) -> tuple[Float[np.ndarray, "y x"], Float[np.ndarray, "y x"], Float[np.ndarray, "y x"]]:
     """Flux at the reference band of one more point at each pixel: estimate, standard deviation, and upper limit.
 

@@ -10,8 +10,18 @@ import numpyro
 from jaxtyping import Array, Float
 
 from jaxastro.fields import (
-    PSF, Bands, ExtendedSources, LogNormal, MultiBandField, NonParametric, Normal, Observation, PointSources, padded,
-    sample_latents, standard_normal,
+    PSF,
+    Bands,
+    ExtendedSources,
+    LogNormal,
+    MultiBandField,
+    NonParametric,
+    Normal,
+    Observation,
+    PointSources,
+    padded,
+    sample_latents,
+    standard_normal,
 )  # fmt: skip
 from jaxastro.systems.sky.config import Train
 from jaxastro.systems.sky.data import Field

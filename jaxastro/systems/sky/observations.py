@@ -307,10 +307,13 @@ def combine(fields: list[Field], corners: np.ndarray) -> Field:
     """
     first = fields[0]
     for field in fields[1:]:
-        if not np.allclose(field.energy_keV, first.energy_keV, rtol=0.02) or field.exposure_unit != first.exposure_unit:
+        same = len(field.energy_keV) == len(first.energy_keV)
+        same = same and np.allclose(field.energy_keV, first.energy_keV, rtol=0.02)
+        if not same or field.exposure_unit != first.exposure_unit:
             raise InputError(
-                f"{field.files[0]}: bands {np.round(field.energy_keV, 3).tolist()} keV in {field.exposure_unit} differ from "
-                f"{np.round(first.energy_keV, 3).tolist()} keV in {first.exposure_unit} of {first.files[0].name}."
+                f"{field.files[0]}: bands {np.round(field.energy_keV, 3).tolist()} keV in {field.exposure_unit} "
+                f"differ from {np.round(first.energy_keV, 3).tolist()} keV in {first.exposure_unit} of "
+                f"{first.files[0].name}; give observations in the same bands and units."
             )
     if len(fields) == 1:
         return first

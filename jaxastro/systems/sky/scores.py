@@ -70,7 +70,7 @@ def detection_scores(
 
 
 def field_scores(truth: Float[np.ndarray, "..."], draws: Float[np.ndarray, "draw ..."]) -> dict[str, float]:
-    """Root mean square error of the posterior mean, its pull, and the coverage of mean ± 1 and 1.96 standard deviations."""
+    """Root mean square error of the posterior mean, its pull, and the coverage of mean ± 1 and 1.96 sd."""
     mean, std = draws.mean(0), draws.std(0, ddof=1)
     pull = (truth - mean) / std
     return {

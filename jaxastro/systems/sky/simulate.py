@@ -1,4 +1,4 @@
-"""Skies with known truth: log-normal diffuse emission, sub-pixel points and an extended source, seen in several bands."""
+"""Skies with known truth: log-normal diffuse emission, sub-pixel points and an extended source, in several bands."""
 
 import numpy as np
 from jaxtyping import Float
@@ -59,7 +59,7 @@ def simulate_field(options: Simulate | None = None) -> tuple[Field, dict[str, np
 
 def save_field(path, field: Field, truth: dict[str, np.ndarray]) -> None:
     """Write field and truth as an npz that `read` understands."""
-    np.savez_compressed(
+    np.savez_compressed(  # pyright: ignore[reportArgumentType]
         path, counts=field.counts, exposure=field.exposure, psf=field.psf, energy_keV=field.energy_keV, **truth
     )
 

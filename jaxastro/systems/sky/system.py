@@ -19,9 +19,10 @@ from jaxastro.report import Report
 from jaxastro.systems.sky import config, figures, maps, scores
 from jaxastro.systems.sky.catalogue import read_positions, source_table, write_regions
 from jaxastro.systems.sky.data import TRUTH, Field, read, thin
-from jaxastro.systems.sky.iterate import Separation, separate
+from jaxastro.systems.sky.iterate import KINDS, Separation, point_spectrum, separate
 from jaxastro.systems.sky.model import Sky, build, cropped, sky_model, with_margin
 from jaxastro.systems.sky.simulate import save_field, simulate_field
+from jaxastro.systems.sky.slots import gains
 from jaxastro.train.progress import progress
 
 POSTERIOR, CATALOGUE = "posterior.npz", "catalog.ecsv"
@@ -33,12 +34,12 @@ class Reconstruction(eqx.Module):
     Attributes:
         sky: the model with its sources, on the field with its margin.
         mean: standard normal latents.
-        z: significance at which each slot was filled.
+        z: kind -> significance at which each slot was filled.
     """
 
     sky: Sky
     mean: dict[str, Array]
-    z: Float[Array, " slot"]
+    z: dict[str, Float[Array, " slot"]]
 
     def __call__(self) -> dict[str, Array]:
         """The deterministic sites of `sky_model`."""
@@ -66,7 +67,8 @@ def check(data: Path, options: config.Check) -> Report:
     field = read(_one(data), options)
     rows = [
         {
-            "channel": name, "energy [keV]": float(field.energy_keV[b]), "counts": int(c.sum()), "brightest": int(c.max()),
+            "channel": name, "energy [keV]": float(field.energy_keV[b]),
+            "counts": int(c.sum()), "brightest": int(c.max()),
             f"exposure [{field.exposure_unit}]": float(e.max()), "seen": float((e > 0).mean()),
             "background": float(g.sum()), "PSF half-light [pixel]": half_light(p),
         }
@@ -115,7 +117,7 @@ def train(data: Path | None, out: Path, options: config.Train) -> Report:
         write_model(
             folder,
             system="sky",
-            model=Reconstruction(result.sky, result.posterior.mean, jnp.asarray(result.z, jnp.float32)),
+            model=Reconstruction(result.sky, result.posterior.mean, jax.tree.map(jnp.float32, result.z)),
             config=options,
             data_files=field.files,
             metrics=report.values,
@@ -123,7 +125,7 @@ def train(data: Path | None, out: Path, options: config.Train) -> Report:
                 "shape": big.shape, "band": big.band, "energy_keV": big.energy_keV, "psf": big.psf.shape[-1],
                 "edges": big.edges_keV is not None,
             },
-            history={"energy": np.asarray(result.posterior.info["energy"])} if len(result.posterior.info["energy"]) else None,
+            history={"energy": np.asarray(result.posterior.info["energy"])},
             citation=config.CITATION,
         )  # fmt: skip
         names = sorted(p.name for p in folder.iterdir())
@@ -146,7 +148,7 @@ def positions(path: Path, field: Field) -> Float[np.ndarray, "source 2"]:
     return np.column_stack([np.asarray(table["y"]), np.asarray(table["x"])]).astype(float)
 
 
-def resume(run: Path, field: Field) -> tuple[Sky, dict[str, Array], np.ndarray]:
+def resume(run: Path, field: Field) -> tuple[Sky, dict[str, Array], dict[str, np.ndarray]]:
     """Sky, latents and slot significances that an earlier run ended with.
 
     Raises:
@@ -157,10 +159,11 @@ def resume(run: Path, field: Field) -> tuple[Sky, dict[str, Array], np.ndarray]:
     if list(big.shape) != card["preprocessing"]["shape"] or big.band.tolist() != card["preprocessing"]["band"]:
         raise InputError(
             f"{run} was trained on {card['preprocessing']['shape']} pixels (margin included) in channels "
-            f"{card['preprocessing']['band']}, DATA has {list(big.shape)} in {big.band.tolist()}; resume from a run on the same data."
+            f"{card['preprocessing']['band']}, DATA has {list(big.shape)} in {big.band.tolist()}; "
+            "resume from a run on the same data."
         )
     old = read_model(run, restore(card))
-    return old.sky, old.mean, np.array(old.z)
+    return old.sky, old.mean, {kind: np.array(v) for kind, v in old.z.items()}
 
 
 def restore(card: dict[str, Any]) -> Reconstruction:
@@ -176,8 +179,8 @@ def restore(card: dict[str, Any]) -> Reconstruction:
     options = build_options(config.Train, {k: v for k, v in card["config"].items() if k not in ("catalogue", "resume")})
     sky = build(field, options)
     latents = jax.eval_shape(lambda: _standard(sky))
-    slots = options.sources + options.extended
-    return Reconstruction(sky, latents, jax.ShapeDtypeStruct((slots,), jnp.float32))  # pyright: ignore
+    z = {"points": jnp.zeros(options.sources), "extended": jnp.zeros(options.extended)}
+    return Reconstruction(sky, latents, z)
 
 
 def _standard(sky: Sky) -> dict[str, Array]:
@@ -195,11 +198,11 @@ def products(folder: Path, field: Field, result: Separation, options: config.Tra
     np.savez(
         folder / POSTERIOR, ln_flux=ln_flux, rate=rate,
         **{n: v for n, v in sites.items() if n.startswith(("point_", "extended_"))},
-        first=np.stack([r.tension for r in result.rounds]), need=np.stack([r.need for r in result.rounds]),
+        tension=np.stack([r.seen.tension for r in result.rounds]), need=np.stack([r.seen.need for r in result.rounds]),
     )  # fmt: skip
     table.write(folder / CATALOGUE, format="ascii.ecsv")
     write_regions(folder / "sources.reg", table)
-    first, last = result.rounds[0], result.rounds[-1]
+    first, last = result.rounds[0].seen, result.rounds[-1].seen
     maps.write_maps(
         folder / "tension.fits", field,
         {"TENSION": last.tension, "NEED": last.need, "TENSION_FIRST": first.tension, "NEED_FIRST": first.need},
@@ -216,9 +219,7 @@ def products(folder: Path, field: Field, result: Separation, options: config.Tra
         folder / "model.fits", field, {"EXPECTED": mean, "RESIDUAL": plain, "MATCHED_RESIDUAL": matched},
         {"EXPECTED": "count", "RESIDUAL": "sigma", "MATCHED_RESIDUAL": "sigma"},
     )  # fmt: skip
-    index = float(np.asarray(sky.points.index.mean))
-    spectrum = np.exp(np.asarray(sky.diffuse.bands.log_factor(jnp.asarray(index))))[field.band]
-    estimate, spread, upper = maps.point_flux(field, rate, spectrum)
+    estimate, spread, upper = maps.point_flux(field, rate, point_spectrum(sky)[field.band])
     maps.write_maps(
         folder / "sensitivity.fits", field, {"UPPER_LIMIT": upper, "ESTIMATE": estimate, "STD": spread},
         dict.fromkeys(("UPPER_LIMIT", "ESTIMATE", "STD"), field.flux_unit),
@@ -230,7 +231,7 @@ def products(folder: Path, field: Field, result: Separation, options: config.Tra
     values = {
         "points": len(table) - extended, "extended": extended, "rounds": len(result.rounds),
         "tension_first": float(first.tension.max()), "tension_last": float(last.tension.max()),
-        "need_last": float(last.need.max()), "residual_largest": float(np.abs(matched).max()),
+        "need_last": float(last.need.max()), "residual_first": float(first.residual.max()), "residual_largest": float(np.abs(matched).max()),
         "chi2": float((((field.counts - mean) ** 2 / mean)[seen]).mean()),
         "log_likelihood": float(np.mean(np.asarray(posterior.log_likelihood))),
         "upper_limit_median": float(np.nanmedian(upper)),
@@ -267,40 +268,12 @@ def catalogue(field: Field, result: Separation) -> Table:
     draws["axis_ratio"] = np.exp(-np.abs(draws.pop("ratio")))
     used = np.concatenate([np.asarray(s.active) > 0 for s in (result.sky.points, result.sky.extended)])
     return source_table(
-        field, draws, z=result.z[used], significance=significance(field, result, draws), extended=np.array(extended, bool)
+        field,
+        draws,
+        z=np.concatenate([result.z[k] for k in KINDS])[used],
+        extended=np.array(extended, bool),
+        significance=np.concatenate([gains(result.sky, result.posterior.mean, k) for k in KINDS]),
     )
-
-
-def significance(field: Field, result: Separation, draws: dict[str, np.ndarray]) -> Float[np.ndarray, " source"]:
-    """Root of twice the log-likelihood that each source gains, all else as in the posterior mean.
-
-    Extended sources are taken as points of their flux convolved with a Gaussian of their size.
-    """
-    from jaxastro.fields import gaussian_kernel
-
-    rate = cropped(result.posterior.sites["rate"], field, result.start).mean(0).astype(float)
-    gains = []
-    for k in range(draws["y"].shape[1]):
-        y, x = draws["y"][:, k].mean(), draws["x"][:, k].mean()
-        flux = draws["flux"][:, :, k].mean(0)[field.band]
-        size = draws["size"][:, k].mean()
-        kernel = field.psf
-        if np.isfinite(size):
-            from scipy.signal import fftconvolve
-
-            blur = gaussian_kernel(float(max(size / 1.18, 0.3)))
-            reach = blur.shape[0] // 2
-            kernel = np.array([fftconvolve(np.pad(p, reach), blur, mode="same") for p in field.psf])
-        reach = kernel.shape[-1] // 2
-        image = np.zeros_like(rate)
-        y0, x0 = int(round(y)) - reach, int(round(x)) - reach
-        rows = np.arange(max(y0, 0), min(y0 + kernel.shape[1], rate.shape[1]))
-        columns = np.arange(max(x0, 0), min(x0 + kernel.shape[2], rate.shape[2]))
-        at = np.ix_(range(len(rate)), rows, columns)
-        image[at] = kernel[:, rows - y0][:, :, columns - x0] * flux[:, None, None]
-        part = np.clip(image * field.exposure / rate, 0, 0.999)
-        gains.append(-2 * np.sum(field.counts * np.log1p(-part) + rate * part))
-    return np.sqrt(np.maximum(gains, 0)) if gains else np.empty(0)
 
 
 def _load(run: Path, data: Path) -> tuple[Field, dict[str, np.ndarray], Table, config.Train]:
@@ -342,7 +315,7 @@ def draw_figures(folder: Path, field: Field, run: Path, table: Table) -> list[st
     from astropy.io import fits
 
     with np.load(run / POSTERIOR) as file:
-        tension, need, rate, ln_flux = (file[n] for n in ("first", "need", "rate", "ln_flux"))
+        tension, need, rate, ln_flux = (file[n] for n in ("tension", "need", "rate", "ln_flux"))
     _, matched = scores.residuals(field.counts, rate.mean(0), field)
     reference = ln_flux[:, field.reference]
     flux = np.exp(reference).mean(0)
