@@ -14,7 +14,7 @@ from jaxastro.systems.vetting.candidates import signals_of_candidates
 from jaxastro.systems.vetting.columns import Columns
 from jaxastro.systems.vetting.data import Example, Signals
 from jaxastro.systems.vetting.join import match
-from jaxastro.systems.vetting.ready_made import is_shard, read_npz, read_shards, views_of
+from jaxastro.systems.vetting.ready_made import checked, is_shard, read_npz, read_shards, views_of
 from jaxastro.systems.vetting.recipe import Recipe
 from jaxastro.systems.vetting.signals_file import holds_signals, signals_of
 
@@ -70,7 +70,7 @@ def read(
         columns = read_npz(path)
         if holds_signals(columns):
             return signals_of(columns, path)
-        signals = _ready_made(columns, HOURS.get(duration_unit, 24.0))
+        signals = _ready_made(checked(columns, path), HOURS.get(duration_unit, 24.0))
     elif is_shard(path) or (path.is_dir() and any(map(is_shard, path.iterdir()))):
         columns = read_shards(path)
         signals = _ready_made(columns, HOURS.get(duration_unit, 24.0))

@@ -13,17 +13,16 @@ VIEW_COLUMNS = {"global_view": "global", "local_view": "main", **{f"{n}_view": n
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an npz file by name, one row per signal.
+    """The arrays of an npz file by name.
 
     Raises:
-        InputError: the file is no npz of plain arrays, lacks a view, or its columns differ in length.
+        InputError: the file is no npz of plain arrays.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
-            columns = {name: archive[name] for name in archive.files}
+            return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, BadZipFile, AttributeError) as error:
         raise InputError(f"{path}: expected an npz of plain arrays, found: {error}.") from error
-    return checked(columns, path)
 
 
 def read_shards(path: Path) -> dict[str, np.ndarray]:
