@@ -28,10 +28,10 @@ class Bands(eqx.Module):
         """ln of a power law's flux in each band over that in the reference band, for photons dN/dE ~ E^index."""
         across = (-1, *(1,) * jnp.ndim(index))
         if self.edges is None:
-            return self.mu.reshape(across) * index
+            return jnp.asarray(self.mu.reshape(across) * index)
         low, high = (edge.reshape(across) for edge in self.edges.T)
         flux = jnp.log(power_law_integral(index, low, high, self.energy[self.reference]))
-        return flux - flux[self.reference]
+        return jnp.subtract(flux, flux[self.reference])
 
 
 def power_law_integral(index: Array, low: ArrayLike, high: ArrayLike, reference: ArrayLike) -> Array:

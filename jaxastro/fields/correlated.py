@@ -1,6 +1,7 @@
 """A Gaussian random field with a learned power spectrum on a padded periodic grid."""
 
 import equinox as eqx
+import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 from jaxastro.fields.harmonic import Modes, crop, hartley, modes, padded
@@ -50,4 +51,4 @@ class CorrelatedField(eqx.Module):
     def __call__(self, latents: Latents) -> Float[Array, "y x"]:
         """The field at these standard normal latents (see `shapes`)."""
         excited = self.amplitude(latents)[self.modes.index] * latents["xi"]
-        return self.offset_mean + crop(hartley(excited), self.shape)
+        return jnp.add(self.offset_mean, crop(hartley(excited), self.shape))

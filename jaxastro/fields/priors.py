@@ -18,7 +18,7 @@ class Normal(eqx.Module):
 
     def __call__(self, xi: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """mean + std * xi."""
-        return self.mean + self.std * xi
+        return jnp.add(self.mean, self.std * xi)
 
 
 class LogNormal(eqx.Module):

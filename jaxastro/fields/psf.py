@@ -132,7 +132,7 @@ def node_positions(shape: tuple[int, int], nodes: tuple[int, int]) -> tuple[np.n
 
 
 def gaussian_kernel(sigma: float, size: int | None = None) -> Float[np.ndarray, "y x"]:
-    """Normalised, pixel-integrated round Gaussian PSF of width `sigma` [pixel]; out to 5 sigma unless `size` is given."""
+    """Normalised, pixel-integrated round Gaussian of width `sigma` [pixel], out to 5 sigma unless `size` is given."""
     from scipy.special import ndtr
 
     half = int(np.ceil(5 * sigma)) if size is None else size // 2

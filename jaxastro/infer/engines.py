@@ -78,7 +78,7 @@ def _variational(model, args, key, draws, pairs, start, sites, limits, geometric
         model, args, start, key, limited, names=sites, pairs=pairs, batches=batches, geometric=geometric
     )
     taken = min(int(limited.iterations), LOG_LENGTH - batches)
-    info = dict(zip(("energy", "newton_steps", "move_steps", "draw_steps"), run.log[:taken].T, strict=True))
+    info = _named(("energy", "newton_steps", "move_steps", "draw_steps"), run.log[:taken].T)
     aside, latents = jax.tree.map(lambda a: a[:draws], (run.aside, run.draws))
     engine = "geovi" if geometric else "mgvi"
     return Posterior(latents, aside.sites, run.mean, total(aside.log_likelihood), info, engine=engine)
@@ -111,7 +111,7 @@ def map_estimate(
         )
     limited = jax.tree.map(jnp.asarray, Limits(**{"newton_steps": 50, "gain": 1e-7} | limits))
     run: Run = _maximise(model, args, start, limited, names=sites)
-    info = dict(zip(("energy", "newton_steps", "move_steps"), run.log, strict=True))
+    info = _named(("energy", "newton_steps", "move_steps"), run.log)
     return Posterior(run.draws, run.aside.sites, run.mean, total(run.aside.log_likelihood), info, engine="map")
 
 
@@ -146,7 +146,7 @@ def svi(
     unknown = {f"{name}_standard": value for name, value in start.items()}
     standard = standard_model(model)
     kwargs = {"init_loc_fn": init_to_value(values=unknown)} if isinstance(guide, type) else {}
-    made: AutoGuide = guide(standard, **kwargs)
+    made: AutoGuide = guide(standard, **kwargs)  # pyright: ignore[reportArgumentType]
     optimiser = optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
     engine = SVI(standard, made, optimiser, Trace_ELBO(particles))
     fit, take = jax.random.split(key)
@@ -192,6 +192,10 @@ def nuts(
     sample = chain.get_samples()
     latents = {name: sample[f"{name}_standard"] for name in known}
     return _finish(model, args, latents, sites, chain.get_extra_fields(), "nuts", chains)
+
+
+def _named(names: tuple[str, ...], values: Array) -> dict[str, Array]:
+    return dict(zip(names, values, strict=True))
 
 
 def _finish(model, args, latents, sites, info, engine, chains=1) -> Posterior:

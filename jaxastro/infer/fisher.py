@@ -5,6 +5,9 @@ latents x to t then has the metric J^T J with J = dg/dx, the gradient of its log
 d log p / dg (of unit variance), and geoVI's transformation is g itself. One function per distribution gives both.
 """
 
+# NumPyro types every parameter of a distribution as a tuple or an array.
+# pyright: reportOperatorIssue=false, reportArgumentType=false, reportReturnType=false
+
 from functools import singledispatch
 
 import jax

@@ -42,8 +42,8 @@ def _(distribution: dist.Normal, xi):
     return distribution.loc + distribution.scale * xi
 
 
-@from_standard.register
-def _(distribution: dist.MultivariateNormal, xi):
+@from_standard.register(dist.MultivariateNormal)
+def _(distribution, xi):
     return distribution.loc + jnp.einsum("...ij,...j->...i", distribution.scale_tril, xi)
 
 

@@ -36,9 +36,13 @@ def zeros(source):
 
 @pytest.mark.parametrize(
     ("profile", "shape", "tolerance"),
-    [("gaussian", {}, 1e-4), ("sersic", {"shape": LogNormal(1.0, 1e-3)}, 0.02), ("sersic", {"shape": LogNormal(2.5, 1e-3)}, 0.06),
-     ("beta", {"shape": LogNormal(0.7, 1e-3)}, 0.02)],
-)  # fmt: skip
+    [
+        ("gaussian", {}, 1e-4),
+        ("sersic", {"shape": LogNormal(1.0, 1e-3)}, 0.02),
+        ("sersic", {"shape": LogNormal(2.5, 1e-3)}, 0.06),
+        ("beta", {"shape": LogNormal(0.7, 1e-3)}, 0.02),
+    ],
+)
 def test_an_active_slot_holds_its_flux_and_an_inactive_one_none(profile, shape, tolerance):
     source = slots(profile, **shape)
     image = source(zeros(source), SHAPE)
@@ -54,12 +58,8 @@ def test_gaussian_moments_are_size_ratio_and_angle():
     image /= image.sum()
     rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]]
     y, x = (image * rows).sum(), (image * columns).sum()
-    covariance = np.array(
-        [
-            [(image * (a - b) * (c - d)).sum() for a, b in ((rows, y), (columns, x))]
-            for c, d in ((rows, y), (columns, x))
-        ]
-    )
+    offsets = rows - y, columns - x
+    covariance = np.array([[(image * a * b).sum() for a in offsets] for b in offsets])
     values, vectors = np.linalg.eigh(covariance)
     major = float(LogNormal(4.0, 1.0)(jnp.zeros(())))
     assert (y, x) == pytest.approx((30.2, 30.2), abs=1e-2)

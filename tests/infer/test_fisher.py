@@ -28,7 +28,7 @@ def test_score_is_the_gradient_and_metric_its_covariance(name):
     values = build(point).sample(jax.random.key(0), (20000,))
 
     def gradients(value):
-        g, score = fisher_coordinates(build(point), jnp.asarray(value, float))
+        _, score = fisher_coordinates(build(point), jnp.asarray(value, float))
         jacobian = jax.jacobian(lambda t: jnp.stack(fisher_coordinates(build(t), jnp.asarray(value, float))[0]))(point)
         return jacobian.T @ jnp.stack(score), jax.grad(lambda t: build(t).log_prob(value))(point), jacobian
 
