@@ -1,4 +1,4 @@
-"""Completing systems: PodSim's exact answers by brute force, calibration for random subsets, limits, m sin i, surveys."""
+"""Completing systems: PodSim's exact answers by brute force, calibration for random subsets, limits, surveys."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Readers of planet tables: every archive's columns, units, errors and limits; every kind of bad input in one sentence."""
+"""Readers of planet tables: archives' columns, units, errors and limits; bad input is refused in one sentence."""
 
 import gzip
 
@@ -200,7 +200,7 @@ def test_a_system_longer_than_the_context_is_refused(tmp_path):
 
 
 def test_disc_table_joins_by_number(tmp_path):
-    line = "SIM00000007  MSTAR=1.0E+00  SIGMA=1.4E+02  EXPO=9.0E-01  AIN=4.5E-02  AOUT=6.9E+01  FPG=1.49E-02  MWIND=1E-08\n"
+    line = "SIM00000007 MSTAR=1 SIGMA=1.4E+02 EXPO=9.0E-01 AIN=4.5E-02 AOUT=6.9E+01 FPG=1.49E-02 MWIND=1E-08\n"
     discs = write(tmp_path, line, "discs.txt")
     planets = read_planets(write(tmp_path, "system_number,a,total_mass,r\n7,1,1,1\n"), discs=discs)
     au = 1.495979e13
