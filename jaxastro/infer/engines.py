@@ -78,7 +78,7 @@ def _variational(model, args, key, draws, pairs, start, sites, limits, geometric
         model, args, start, key, limited, names=sites, pairs=pairs, batches=batches, geometric=geometric
     )
     taken = min(int(limited.iterations), LOG_LENGTH - batches)
-    info = _named(("energy", "newton_steps", "move_steps", "draw_steps"), run.log[:taken].T)
+    info = _named(("energy", "newton_steps", "move_steps", "draw_steps"), np.asarray(run.log)[:taken].T)
     aside, latents = jax.tree.map(lambda a: a[:draws], (run.aside, run.draws))
     engine = "geovi" if geometric else "mgvi"
     return Posterior(latents, aside.sites, run.mean, total(aside.log_likelihood), info, engine=engine)
@@ -194,8 +194,8 @@ def nuts(
     return _finish(model, args, latents, sites, chain.get_extra_fields(), "nuts", chains)
 
 
-def _named(names: tuple[str, ...], values: Array) -> dict[str, Array]:
-    return dict(zip(names, values, strict=True))
+def _named(names: tuple[str, ...], values: np.ndarray | Array) -> dict[str, Array]:
+    return {name: jnp.asarray(v) for name, v in zip(names, np.asarray(values), strict=True)}
 
 
 def _finish(model, args, latents, sites, info, engine, chains=1) -> Posterior:

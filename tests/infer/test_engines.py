@@ -7,7 +7,8 @@ import numpyro
 import numpyro.distributions as dist
 import pytest
 
-from jaxastro.infer import geovi, mgvi, nuts, svi
+from jaxastro.errors import ArtefactError, InputError
+from jaxastro.infer import Posterior, geovi, log_score, map_estimate, mgvi, nuts, svi
 
 EFFECT = jnp.array([28.0, 8, -3, 7, -1, 1, 18, 12])
 ERROR = jnp.array([15.0, 10, 16, 11, 9, 11, 10, 18])
@@ -138,9 +139,10 @@ def test_log_score_averages_over_draws():
 
 def test_one_program_serves_other_data_and_other_limits(count_compilations):
     x, y = regression_data(logits=False)
-    mgvi(linear, x, y, key=jax.random.key(1), draws=8, iterations=3)
+    other, key = 2 * y, jax.random.key(2)
+    mgvi(linear, x, y, key=key, draws=8, iterations=3)
     with count_compilations() as count:
-        mgvi(linear, x, 2 * y, key=jax.random.key(2), draws=8, iterations=5, newton_steps=2, draw_steps=9)
+        mgvi(linear, x, other, key=key, draws=8, iterations=5, newton_steps=2, draw_steps=9)
     assert count() == 0
 
 
