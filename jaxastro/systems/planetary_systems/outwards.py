@@ -1,7 +1,7 @@
 """One planet farther out: the closed-form conditional densities that completing a system needs."""
 
 import math
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -24,6 +24,7 @@ def nothing() -> Known:
     return Known(*(a[:0] for a in nothing_known()))
 
 
+@runtime_checkable
 class Outwards(Protocol):
     """A density over systems that can be walked planet by planet, from the star outwards; places are log10 AU."""
 
