@@ -52,11 +52,11 @@ def run_of(runs: Path, options: config.Train, fold: int) -> Path:
     return run
 
 
-def of_discs(systems, fold: np.ndarray, models: list, report: Report, repeat: int = 10) -> None:
+def of_discs(systems, fold: np.ndarray, models: dict, report: Report, repeat: int = 10) -> None:
     """What the discs add: giants by metallicity of systems drawn for held-out discs, and the gain once discs are dealt
     out anew."""
     drawn, gain, number = [], np.zeros(len(fold)), np.asarray(systems.mask.sum(-1))
-    for f, model in enumerate(models):
+    for f, model in models.items():
         rows = np.flatnonzero(fold == f)
         held = choose(systems, rows)
         many = choose(held, np.repeat(np.arange(len(rows)), repeat))
@@ -65,8 +65,9 @@ def of_discs(systems, fold: np.ndarray, models: list, report: Report, repeat: in
         dealt = held._replace(context=held.context[np.random.default_rng(f).permutation(len(rows))])
         gain[rows] = scores(model, dealt)["nll"] - scores(model, without_context(held))["nll"]
     made = jax.tree.map(lambda *a: jnp.concatenate(a), *drawn)
-    report.tables["giants"] = giants_by_metallicity(systems, made)
-    permuted = interval(system.per_planet, gain, number, n=1000)
+    scored = np.flatnonzero(np.isin(fold, list(models)))
+    report.tables["giants"] = giants_by_metallicity(choose(systems, scored), made)
+    permuted = interval(system.per_planet, gain[scored], number[scored], n=1000)
     report.tables["discs dealt out anew"] = [permuted.as_row("nll_gain_permuted", 0.0)]
     report.values["nll_gain_permuted"] = permuted.value
 
@@ -101,6 +102,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--preset", default="default", choices=("default", "paper", "podsim"))
     parser.add_argument("--fold", type=int, default=None, help="train this fold only (4: the model of all systems)")
+    parser.add_argument("--folds", type=int, nargs="+", default=list(range(FOLDS)), help="score only these folds")
     arguments = parser.parse_args()
     options = options_of(arguments.preset)
     if arguments.preset == "podsim":
@@ -108,15 +110,16 @@ def main() -> None:
     elif arguments.fold is not None:
         print(run_of(arguments.runs, options, arguments.fold))
     else:
-        bern(arguments.runs, options)
+        bern(arguments.runs, options, arguments.folds)
 
 
-def bern(runs: Path, options: config.Train) -> None:
-    """Out-of-fold figures of a preset on the Bern population."""
-    models = [system.load(run_of(runs, options, f)) for f in range(FOLDS)]
+def bern(runs: Path, options: config.Train, folds: list[int]) -> None:
+    """Out-of-fold figures of a preset on the Bern population, over the given folds."""
+    models = {f: system.load(run_of(runs, options, f)) for f in folds}
     systems, names, _ = system.read(BERN / "bern_ngpps_systems.csv", options)
     fold = fold_of(list(names["hostname"]), FOLDS)
-    report = Report(f"planetary_systems, preset {options.preset}, out of fold over {len(fold)} systems")
+    scored = int(np.isin(fold, folds).sum())
+    report = Report(f"planetary_systems, preset {options.preset}, out of fold over {scored} of {len(fold)} systems")
     system.out_of_fold(systems, names, fold, models, options, report)
     if options.preset == "default":
         of_discs(systems, fold, models, report)

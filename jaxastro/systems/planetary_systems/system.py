@@ -11,7 +11,7 @@ import numpy as np
 from astropy.table import Table
 
 from jaxastro.errors import InputError
-from jaxastro.io import read_card, read_model, stage_directory, write_model
+from jaxastro.io import partial, read_card, read_model, refuse_existing, stage_directory, write_model
 from jaxastro.options import build
 from jaxastro.plots import save
 from jaxastro.report import Report
@@ -39,7 +39,7 @@ def simulate(out: Path, options: config.Simulate) -> Report:
     """Systems of PodSim as one row per planet in `out/planets.csv`."""
     systems = PodSim().sample(jax.random.key(options.seed), options.n)
     nll = -float(jax.jit(jax.vmap(PodSim().log_prob))(systems).sum() / systems.mask.sum())
-    with stage_directory(out) as folder:
+    with stage_directory(out, overwrite=options.overwrite) as folder:
         as_table(systems).write(folder / "planets.csv", format="ascii.csv")
     return Report(
         f"{options.n} systems of PodSim (seed {options.seed})",
@@ -61,6 +61,7 @@ def read(data: Path, options: config.Data) -> tuple[System, Table, list[str]]:
 
 def train(data: Path | None, out: Path, options: config.Train) -> Report:
     """A trained model in the directory `out`, with its out-of-fold scores and predictions."""
+    refuse_existing(out, overwrite=options.overwrite)
     if data is None:
         systems = PodSim().sample(jax.random.key(options.seed), options.simulated)
         names, notes = Table({"hostname": np.arange(1, options.simulated + 1)}), ["Trained on PodSim systems."]
@@ -70,12 +71,12 @@ def train(data: Path | None, out: Path, options: config.Train) -> Report:
         raise InputError(f"{data}: found {len(systems.mask)} complete systems; training needs 20 at least.")
     k = options.folds
     fold = fold_of(list(names["hostname"]), k) if k else np.full(len(systems.mask), -1)
-    models, history = train_models(systems, fold, range(k + 1), options)
+    models, history = train_models(systems, fold, range(k + 1), options, checkpoint=partial(out))
     report = Report(f"Trained on {len(systems.mask)} systems with {int(systems.mask.sum())} planets", notes=notes)
     rows = names
     if options.folds:
-        rows = out_of_fold(systems, names, fold, models[:-1], options, report)
-    with stage_directory(out) as folder:
+        rows = out_of_fold(systems, names, fold, dict(enumerate(models[:-1])), options, report)
+    with stage_directory(out, overwrite=options.overwrite) as folder:
         write_model(
             folder,
             system=NAME,
@@ -94,41 +95,55 @@ def train(data: Path | None, out: Path, options: config.Train) -> Report:
 
 
 def out_of_fold(
-    systems: System, names: Table, fold: np.ndarray, models: list[Any], options: config.Train, report: Report
+    systems: System, names: Table, fold: np.ndarray, models: dict[int, Any], options: config.Train, report: Report
 ) -> Table:
-    """Scores every system by the model that has not seen it; fills the report and gives the predictions."""
+    """Scores every system by the model that has not seen it; fills the report and gives the predictions.
+
+    Args:
+        systems: all systems.
+        names: their identities.
+        fold: the fold of each.
+        models: the model of each fold; systems of other folds are left out.
+        options: the configuration.
+        report: gets the table and the values.
+    """
     total, each = len(systems.mask), -(-options.compare // len(models))
-    nll, conditional, alone_nll = np.zeros(total), np.zeros(total), np.zeros(total)
-    radius, null, drawn = np.zeros(total), np.zeros(total), []
-    for f, model in enumerate(models):
-        rows, rest = np.flatnonzero(fold == f), np.flatnonzero(fold != f)
-        held = choose(systems, rows)
+    sums = {name: np.zeros(total) for name in ("nll", "nll_single", "nll_radius", "nll_conditional", "null")}
+    drawn = []
+    for f, model in models.items():
+        here = np.flatnonzero(fold == f)
+        held = choose(systems, here)
         hidden, shown = scores(model, without_context(held)), scores(model, held)
-        nll[rows], radius[rows], conditional[rows] = hidden["nll"], hidden["radius"], shown["nll"]
-        alone_nll[rows] = hidden["nll_single"]
-        null[rows] = null_nll(choose(systems, rest), held)
+        for name, source in (("nll", "nll"), ("nll_single", "nll_single"), ("nll_radius", "radius")):
+            sums[name][here] = hidden[source]
+        sums["nll_conditional"][here] = shown["nll"]
+        sums["null"][here] = null_nll(choose(systems, np.flatnonzero(fold != f)), held)
         drawn.append(draw(model, jax.random.fold_in(jax.random.key(options.seed), f), each))
     made = jax.tree.map(lambda *a: jnp.concatenate(a), *drawn)
-    number = np.asarray(systems.mask.sum(-1))
+    scored = np.flatnonzero(np.isin(fold, list(models)))
+    real, sums = choose(systems, scored), {name: values[scored] for name, values in sums.items()}
+    number = np.asarray(real.mask.sum(-1))
     rows, values = [], {}
-    kinds = {"nll": (nll, null), "nll_single": (alone_nll, null), "nll_radius": (radius, None)}
-    if np.asarray(systems.has_context).any():
-        kinds["nll_conditional"] = (conditional, nll)
-    for name, (sums, baseline) in kinds.items():
-        score = interval(per_planet, sums, number, n=1000)
-        rows.append(score.as_row(name, None if baseline is None else per_planet(baseline, number)))
+
+    def add(name: str, total: np.ndarray, baseline: float | None) -> None:
+        score = interval(per_planet, total, number, n=1000)
+        rows.append(score.as_row(name, baseline))
         values.update({name: score.value, f"{name}_low": score.low, f"{name}_high": score.high})
-    if "nll_conditional" in values:
-        gain = interval(per_planet, conditional - nll, number, n=1000)
-        rows.append(gain.as_row("nll_gain_of_context", 0.0))
-        values.update({"nll_gain": gain.value, "nll_gain_low": gain.low, "nll_gain_high": gain.high})
-    table, more = compare(systems, made.system, n=options.compare, seed=options.seed)
+
+    add("nll", sums["nll"], per_planet(sums["null"], number))
+    add("nll_single", sums["nll_single"], per_planet(sums["null"], number))
+    add("nll_radius", sums["nll_radius"], None)
+    if np.asarray(systems.has_context).any():
+        add("nll_conditional", sums["nll_conditional"], values["nll"])
+        add("nll_gain", sums["nll_conditional"] - sums["nll"], 0.0)
+    table, more = compare(real, made.system, n=options.compare, seed=options.seed)
     report.tables["out of fold"] = rows + table
-    report.values.update(values | more | {"truncated": int(np.asarray(made.truncated).sum())})
-    table = names.copy()
-    table["fold"], table["log_density"], table["log_density_per_planet"] = fold, -nll, -nll / number
-    table["flag"] = np.full(total, "", dtype="U1")
-    return table
+    report.values.update(values | more | {"truncated": int(np.asarray(made.truncated).sum()), "systems": len(number)})
+    out = names[scored]
+    out["fold"], out["log_density"] = fold[scored], -sums["nll"]
+    out["log_density_per_planet"] = -sums["nll"] / number
+    out["flag"] = np.full(len(number), "", dtype="U1")
+    return out
 
 
 def per_planet(nll: np.ndarray, number: np.ndarray, weight: np.ndarray | None = None) -> float:
@@ -262,7 +277,7 @@ def explain(run: Path, data: Path, out: Path, options: config.Explain) -> Report
         "number of other planets": (lambda c: c.mean(c.hidden.sum(-1)), completion.hidden.sum(-1)),
     }
     rows, report = [], Report(f"{run} on {host}: what its {len(mine)} known planets say of the others")
-    with stage_directory(out) as folder:
+    with stage_directory(out, overwrite=options.overwrite) as folder:
         for name, (value, per_draw) in questions.items():
             moves, base, full = shapley(model, observation, key=key, n=options.n, value=value)
             slope = np.asarray(gradients(model, completion, per_draw.astype(float), len(observation.present)))

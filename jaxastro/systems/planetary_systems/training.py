@@ -3,6 +3,7 @@
 import math
 import zlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -88,7 +89,12 @@ def context_scale(systems: System) -> tuple[tuple[float, ...], tuple[float, ...]
 
 
 def train_models(
-    systems: System, fold: Int[np.ndarray, " system"], left_out: Sequence[int], options: Train
+    systems: System,
+    fold: Int[np.ndarray, " system"],
+    left_out: Sequence[int],
+    options: Train,
+    *,
+    checkpoint: Path | None = None,
 ) -> tuple[list[Any], dict[str, np.ndarray]]:
     """One model for each fold left out, all their networks trained in one program, and the columns of the history.
 
@@ -100,6 +106,7 @@ def train_models(
         fold: the fold of each.
         left_out: for each model the fold that it does not see (one that does not exist: it sees all).
         options: the configuration.
+        checkpoint: folder from which an interrupted training continues.
     """
     systems, total = alone(cropped(systems)), len(systems.mask)
     training, held, seeds = [], [], [(f, i) for f in left_out for i in range(options.members)]
@@ -137,6 +144,7 @@ def train_models(
         patience=options.patience,
         monitor="nll",
         progress=not options.quiet,
+        checkpoint=checkpoint,
     )
     member = lambda i: jax.tree.map(lambda a: a[i] if eqx.is_array(a) else a, fit.model)  # noqa: E731
     models = [
