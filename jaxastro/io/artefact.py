@@ -173,7 +173,7 @@ def plain(value: Any) -> Any:
 
 def _arrays(model: Any) -> dict[str, np.ndarray]:
     leaves, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(model, eqx.is_array))
-    return {jax.tree_util.keystr(path): np.ascontiguousarray(leaf) for path, leaf in leaves}
+    return {jax.tree_util.keystr(path): np.asarray(leaf, order="C") for path, leaf in leaves}
 
 
 def _is_array(leaf: Any) -> bool:

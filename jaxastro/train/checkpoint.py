@@ -20,7 +20,7 @@ _FILE = "checkpoint.safetensors"
 def save_checkpoint(folder: Path, state: Any, *, identity: str, progress: dict[str, Any]) -> None:
     """Write every array of `state` with the run's identity and JSON-able progress, replacing the last checkpoint."""
     folder.mkdir(parents=True, exist_ok=True)
-    arrays = {str(i): np.ascontiguousarray(x) for i, x in enumerate(jax.tree.leaves(state))}
+    arrays = {str(i): np.asarray(x, order="C") for i, x in enumerate(jax.tree.leaves(state))}
     with atomic_path(folder / _FILE) as temporary:
         save_file(arrays, temporary, metadata={"identity": identity, "progress": json.dumps(progress)})
 
