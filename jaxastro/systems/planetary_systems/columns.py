@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from astropy import units as u
-from astropy.table import Column, Table
+from astropy.table import Table
 from jaxtyping import Bool, Float
 
 from jaxastro.errors import InputError
@@ -171,7 +171,7 @@ def parse_cell(cell: Any) -> tuple[float, float, float, bool]:
     return value, upper, abs(errors[1]) if len(errors) > 1 else upper, limit
 
 
-def parse_column(column: Column, where: str) -> Measured:
+def parse_column(column: Any, where: str) -> Measured:
     """The numbers of a column; text and HTML cells are read one by one.
 
     Raises:
@@ -235,7 +235,7 @@ class Header:
         return found
 
     def measured(self, quantity: str) -> Measured:
-        """The first value of each row among the columns of a quantity, with errors and limits, in units of `UNIT_OF`."""
+        """The first value of each row among the columns of a quantity, with errors and limits, in `UNIT_OF`'s units."""
         n = len(self.table)
         total = Measured(np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, bool))
         for name in self.find(quantity):
@@ -288,7 +288,7 @@ def _is_number(cell: Any) -> bool:
         return False
 
 
-def as_text(column: Column) -> np.ndarray:
+def as_text(column: Any) -> np.ndarray:
     """A column as stripped text, '' where it is masked or blank."""
     return np.array(["" if cell is np.ma.masked else _plain(cell) for cell in column], dtype=object)
 

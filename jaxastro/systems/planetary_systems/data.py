@@ -10,7 +10,6 @@ from string import ascii_lowercase
 
 import jax.numpy as jnp
 import numpy as np
-from astropy import constants
 from astropy import units as u
 from astropy.table import Table
 from jaxtyping import Float
@@ -22,7 +21,7 @@ from jaxastro.systems.planetary_systems.layout import CONTEXT, INNER, OUTER, PLA
 DROPPED_LISTS = ("Retracted", "Controversial", "Kepler Objects of Interest", "Orphan")
 """Lists of the Open Exoplanet Catalogue whose planets are left out."""
 
-EARTH_RADII_IN_SOLAR = float(constants.R_sun / constants.R_earth)  # pyright: ignore[reportOperatorIssue]
+EARTH_RADII_IN_SOLAR = float(u.Unit("solRad").to("earthRad"))
 
 
 @dataclasses.dataclass(frozen=True)

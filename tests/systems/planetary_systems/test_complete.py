@@ -36,8 +36,9 @@ def observation(log_a, log_mass, *, error=0.05, kind=VALUE, size=2):
 @pytest.fixture(scope="module")
 def pods():
     """Many PodSim systems: log a, log M, mask."""
-    made = jax.jit(lambda key: POD.sample(key, 100_000))(jax.random.key(7))
-    return tuple(map(np.asarray, (made.log_a, made.log_mass, made.mask)))
+    draw = jax.jit(lambda key: POD.sample(key, 100_000))
+    made = [draw(jax.random.key(seed)) for seed in (7, 8, 9)]
+    return tuple(np.concatenate([getattr(m, f) for m in made]) for f in ("log_a", "log_mass", "mask"))
 
 
 def analogues(pods, log_a, likelihood):
@@ -100,7 +101,7 @@ def test_what_a_survey_did_not_find_counts(pods):
 
     likelihood = lambda m: gauss(0.9, 0.2)(m) * (np.asarray(velocity_amplitude(-0.5, m)) > 1.5)  # noqa: E731
     np.testing.assert_allclose(
-        done.count(inside=-0.5)[:3], brute_number_inside(pods, -0.5, likelihood, survive)[:3], atol=0.04
+        done.count(inside=-0.5)[:3], brute_number_inside(pods, -0.5, likelihood, survive)[:3], atol=0.05
     )
 
 
