@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ Feature = np.ndarray | list[bytes]
 
 
 def read_tfrecord(path: Path) -> list[dict[str, Feature]]:
-    """The examples of one shard, in file order: floats (float32) and integers (int64) as arrays, text as lists of bytes.
+    """The examples of one shard, in file order: float32 and int64 arrays, and text as lists of bytes.
 
     Both checksums of every record are verified. Source: the TFRecord format and `example.proto` of TensorFlow.
 
@@ -82,21 +83,31 @@ def parse_example(record: bytes) -> dict[str, Feature]:
         ValueError, IndexError: the bytes are not such a message.
     """
     features = {}
-    for _, body in _fields(record):
-        for _, entry in _fields(body):
-            parts = dict(_fields(entry))
+    for body in _messages(record):
+        for entry in _messages(body):
+            parts: dict[int, Any] = dict(_fields(entry))
             features[parts[1].decode()] = _feature(parts.get(2, b""))
     return features
 
 
 def _feature(body: bytes) -> Feature:
     for kind, values in _fields(body):
-        items = [value for _, value in _fields(values)]
+        if isinstance(values, int):
+            raise ValueError("a list is no number")
+        items: list[Any] = [value for _, value in _fields(values)]
         if kind == 1:
             return items
         packed = b"".join(item if isinstance(item, bytes) else _as_varint(item) for item in items)
         return np.frombuffer(packed, dtype="<f4") if kind == 2 else np.array(list(_varints(packed)), dtype=np.int64)
     return []
+
+
+def _messages(body: bytes) -> Iterator[bytes]:
+    """The nested messages of a protobuf message."""
+    for _, value in _fields(body):
+        if isinstance(value, int):
+            raise ValueError("a message is no number")
+        yield value
 
 
 def _fields(body: bytes) -> Iterator[tuple[int, bytes | int]]:

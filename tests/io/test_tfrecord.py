@@ -89,7 +89,7 @@ def test_a_flipped_bit_is_found(tmp_path):
 
 def test_a_record_of_something_else_is_named(tmp_path):
     (tmp_path / "x.tfrecord").write_bytes(frame(b"\xff\xff\xff"))
-    with pytest.raises(InputError, match="record 0 is not a tf.train.Example"):
+    with pytest.raises(InputError, match=r"record 0 is not a tf\.train\.Example"):
         read_tfrecord(tmp_path / "x.tfrecord")
 
 

@@ -1,6 +1,7 @@
 """AstroNet's views (median bins that overlap, minimum scaled to -1), rebuilt from a raw light curve.
 
-Conventions: Shallue & Vanderburg 2018, AJ 155, 94 (Kepler, 2001 + 201 bins) and Yu et al. 2019, AJ 158, 25 (TESS, 201 + 61).
+Conventions: Shallue & Vanderburg 2018, AJ 155, 94 (Kepler, 2001 + 201 bins); Yu et al. 2019, AJ 158, 25 (TESS,
+201 + 61 bins).
 """
 
 from collections.abc import Sequence
@@ -37,7 +38,7 @@ CONVENTIONS = {
 def astronet_views(
     curve: LightCurve, ephemeris: Ephemeris, recipe: Recipe, *, others: Sequence[Ephemeris] = ()
 ) -> Views:
-    """The views that AstroNet would have made of a light curve: averaged to 30 minutes, flattened, folded, median-binned.
+    """The views AstroNet would have made of a light curve: averaged to 30 minutes, flattened, folded, median-binned.
 
     Args:
         curve: of the star, at any cadence; one faster than the pipeline's is averaged to it first.
@@ -98,7 +99,7 @@ def averaged(time: np.ndarray, flux: np.ndarray, cadence_day: float) -> tuple[np
 
 
 def median_bins(x: np.ndarray, y: np.ndarray, bins: int, width: float, reach: float) -> Float[np.ndarray, "bin"]:
-    """Medians of y in `bins` equally spaced, possibly overlapping windows of x between -reach and reach; NaN if empty."""
+    """Medians of y in `bins` equally spaced windows of x, which may overlap, from -reach to reach; NaN if empty."""
     order = np.argsort(x)
     x, y = x[order], y[order]
     starts = -reach + np.arange(bins) * (2 * reach - width) / (bins - 1)

@@ -1,16 +1,16 @@
 """What an example of vetting is: folded views with a mask, scalars with a mask; and a set of them with identities."""
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from astropy.table import Table
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
 from jaxastro.systems.vetting.recipe import Recipe
 
-ArrayLike = Array | np.ndarray
+ArrayLike = Any  # of NumPy on the host, of jax inside
 
 
 class Example(NamedTuple):

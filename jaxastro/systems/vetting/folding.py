@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
@@ -54,14 +55,16 @@ def padded(signal: Folded, length: int) -> Folded:
     """The same signal with cadences added that do not count, up to `length`."""
     extra = length - len(signal.time)
 
-    def pad(array: np.ndarray | None) -> np.ndarray | None:
+    def pad(array: Any) -> Any:
         if array is None or array.ndim == 0:
             return array
         return np.concatenate(
             [array, np.full((extra, *array.shape[1:]), array[-1] if array.ndim == 1 else 0, array.dtype)]
         )
 
-    return Folded(*map(pad, signal))._replace(keep=np.concatenate([signal.keep, np.zeros(extra, dtype=bool)]))
+    return Folded(*(pad(array) for array in signal))._replace(
+        keep=np.concatenate([signal.keep, np.zeros(extra, dtype=bool)])
+    )
 
 
 def views_of_signals(signals: Sequence[Folded], recipe: Recipe | None = None, *, detrend: bool = True) -> list[Views]:

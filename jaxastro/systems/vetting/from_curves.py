@@ -1,6 +1,7 @@
-"""Signals from raw light curves: views by the recipe, scalars that the light curve itself tells, reasons where neither."""
+"""Signals from raw light curves: views by the recipe, scalars that the curve itself tells, or the reason why not."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from astropy.table import Table
@@ -57,7 +58,7 @@ def signals_from_curves(
     )
     usable = [row for row in range(rows) if not flags[row]]
     others = others or [()] * rows
-    inputs = [(curves[row], ephemerides[row], others[row]) for row in usable]
+    inputs: list[tuple[Any, Any, Any]] = [(curves[row], ephemerides[row], others[row]) for row in usable]
     if recipe.kind == "watson":
         built = views_of_signals([folded(c, e, recipe, others=o) for c, e, o in inputs], recipe)
     else:

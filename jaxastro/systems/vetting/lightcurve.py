@@ -5,6 +5,7 @@ import gzip
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -109,7 +110,7 @@ def read_light_curve(paths: Path | Sequence[Path], *, time_system: str = "auto")
             f"{paths[0].parent}: the files are of {len(stars)} stars ({sorted(map(str, stars))}); pass one star's."
         )
     file = np.repeat(np.arange(len(parts)), [len(part["time"]) for part in parts])
-    joined = {
+    joined: dict[str, Any] = {
         name: np.concatenate([part[name] for part in parts]) if all(part[name] is not None for part in parts) else None
         for name in ("time", "flux", "centroid", "ghost")
     }
@@ -150,7 +151,7 @@ def _read_fits(path: Path, time_system: str) -> dict:
     try:
         with fits.open(path, memmap=False) as hdus:
             header, data, top = hdus[1].header, np.asarray(hdus[1].data), hdus[0].header  # pyright: ignore
-            names = [name.upper() for name in data.dtype.names]
+            names = [name.upper() for name in data.dtype.names or ()]
             data.dtype.names = tuple(names)
     except (OSError, EOFError, ValueError, TypeError, IndexError, AttributeError) as error:
         raise InputError(f"{path}: expected a light-curve FITS with a table, found: {error}; copy it again.") from error
@@ -195,7 +196,10 @@ def _read_csv(path: Path, time_system: str) -> dict:
             raise InputError(
                 f"{path}: column '{name}' is missing among {', '.join(names)}; expected time,flux,flux_err."
             )
-    column = lambda name: table[names[name]]  # noqa: E731
+
+    def column(name: str) -> np.ndarray:
+        return np.asarray(table[names[name]])  # pyright: ignore[reportCallIssue, reportArgumentType]
+
     good = column("quality") == 0 if "quality" in names else np.ones(len(table), dtype=bool)
     pairs = (("centroid_x", "centroid_y"), ("centroids_ra", "centroids_dec"))
     pair = next((pair for pair in pairs if set(pair) <= set(names)), None)

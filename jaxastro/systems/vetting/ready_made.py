@@ -77,7 +77,7 @@ def checked(columns: dict[str, np.ndarray], path: Path) -> dict[str, np.ndarray]
             )
         if columns[name].ndim != 2 or columns[name].dtype.kind not in "fiu":
             raise InputError(
-                f"{path}: '{name}' has shape {columns[name].shape} of {columns[name].dtype}, expected numbers (object, bin)."
+                f"{path}: '{name}' has shape {columns[name].shape} of {columns[name].dtype}, expected (object, bin)."
             )
     rows = len(columns["global_view"])
     for name, values in columns.items():

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.table import Table
@@ -25,7 +26,8 @@ def write_signals(path: Path, signals: Signals) -> None:
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(
             file, allow_pickle=False, scalars=example.scalars, scalar_present=example.scalar_present,
-            scalar_names=np.array(signals.scalar_names, dtype=str), recipe=json.dumps(signals.recipe.as_dict()), **arrays,
+            scalar_names=np.array(signals.scalar_names, dtype=str), recipe=json.dumps(signals.recipe.as_dict()),
+            **arrays,
         )  # fmt: skip
 
 
@@ -49,10 +51,12 @@ def signals_of(columns: dict[str, np.ndarray], path: Path) -> Signals:
     per_row = [*(columns[n] for n in (*PER_ROW, "scalars", "scalar_present")), *parts["view"].values()]
     if set(parts["view"]) != set(parts["present"]) or any(len(array) != rows for array in per_row):
         raise InputError(f"{path}: the arrays of the signals are of different lengths; write the file again.")
+    rest: dict[str, Any] = {name: columns[name] for name in PER_ROW}
+    rest |= {name: rest[name].astype(object) for name in ("flags", "remarks")}
     return Signals(
         examples=Example(parts["view"], parts["present"], columns["scalars"], columns["scalar_present"]),
         scalar_names=tuple(map(str, columns["scalar_names"])),
         table=Table(parts["table"]),
         recipe=Recipe.from_dict(json.loads(str(columns["recipe"]))),
-        **{name: columns[name].astype(object) if name in ("flags", "remarks") else columns[name] for name in PER_ROW},
+        **rest,
     )

@@ -1,7 +1,7 @@
-"""From a folded light curve to WATSON-Net's views: detrended, clipped, binned and scaled by the depth of the transit."""
+"""From a folded light curve to WATSON-Net's views: detrended, clipped, binned and scaled by the transit depth."""
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,17 +29,17 @@ class Folded(NamedTuple):
         window: of the detrending, days.
     """
 
-    time: Float[Array, "*signal cadence"]
-    tau: Float[Array, "*signal cadence"]
-    number: Int[Array, "*signal cadence"]
-    flux: Float[Array, "*signal cadence"]
-    keep: Bool[Array, "*signal cadence"]
-    segment: Int[Array, "*signal cadence"]
-    centroid: Float[Array, "*signal cadence 2"] | None
-    ghost: Float[Array, "*signal cadence"] | None
-    period: Float[Array, "*signal"]
-    duration: Float[Array, "*signal"]
-    window: Float[Array, "*signal"]
+    time: Float[Any, "*signal cadence"]
+    tau: Float[Any, "*signal cadence"]
+    number: Int[Any, "*signal cadence"]
+    flux: Float[Any, "*signal cadence"]
+    keep: Bool[Any, "*signal cadence"]
+    segment: Int[Any, "*signal cadence"]
+    centroid: Float[Any, "*signal cadence 2"] | None
+    ghost: Float[Any, "*signal cadence"] | None
+    period: Float[Any, "*signal"]
+    duration: Float[Any, "*signal"]
+    window: Float[Any, "*signal"]
 
 
 class Views(NamedTuple):
@@ -51,9 +51,9 @@ class Views(NamedTuple):
         measured: scalars by name, in units that the names give.
     """
 
-    views: dict[str, Float[Array, "*signal bin channel"]]
-    present: dict[str, Bool[Array, "*signal"]]
-    measured: dict[str, Float[Array, "*signal"]]
+    views: dict[str, Float[Any, "*signal bin channel"]]
+    present: dict[str, Bool[Any, "*signal"]]
+    measured: dict[str, Float[Any, "*signal"]]
 
 
 @partial(jax.jit, static_argnames=("recipe", "width", "soft", "detrend"))

@@ -44,7 +44,10 @@ def test_views_scalars_and_identities_come_back(tmp_path):
     signals = read(npz(tmp_path / "v.npz"))
     np.testing.assert_array_equal(signals.examples.views["global"][..., 0], columns()["global_view"])
     assert signals.recipe.kind == "astronet-tess"
-    assert signals.scalar_names == ("duration_hour", "period_day")  # days became hours; sectors and is_multi are no inputs
+    assert signals.scalar_names == (
+        "duration_hour",
+        "period_day",
+    )  # days became hours; sectors and is_multi are no inputs
     np.testing.assert_allclose(signals.examples.scalars[:, 0], 3.0)
     assert signals.groups.tolist() == [10, 10, 20, 30, 40, 50]
     assert signals.table.colnames == ["tic_id", "row_id", "period_day", "duration_hour"]
@@ -57,7 +60,10 @@ def test_views_scalars_and_identities_come_back(tmp_path):
         ({"tic_id": None}, "no column for the object"),
         ({"Period": np.ones(4)}, "'Period' has 4 rows, 'global_view' has 6"),
         ({"global_view": np.zeros(6)}, r"shape \(6,\)"),
-        ({"tic_id": np.array([10, 10, 20, 30, 40, 50]), "row_id": np.array([1, 1, 2, 3, 4, 5])}, "rows 0 and 1 are both"),
+        (
+            {"tic_id": np.array([10, 10, 20, 30, 40, 50]), "row_id": np.array([1, 1, 2, 3, 4, 5])},
+            "rows 0 and 1 are both",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_used_is_one_sentence(tmp_path, changed, said):
@@ -95,28 +101,40 @@ def test_odd_rows_survive_and_unusable_rows_say_why(tmp_path):
 
 @pytest.mark.parametrize(
     "name",
-    ["av_pp_pc", "av_training_set", "tce_nkoi", "toi_id", "koi_score", "koi_fpflag_nt", "koi_disposition", "tfopwg_disp",
-     "koi_pdisposition", "kepler_name", "kepid", "tce_plnt_num", "rowid", "is_multi", "Sectors", "camera", "tce_delivname",
+    ["av_pp_pc", "av_training_set", "tce_nkoi", "toi_id", "koi_score", "koi_fpflag_nt",
+     "koi_disposition", "tfopwg_disp",
+     "koi_pdisposition", "kepler_name",
+     "kepid", "tce_plnt_num", "rowid", "is_multi", "Sectors", "camera", "tce_delivname",
      "tce_quarters", "tce_time0bk", "Epoc", "ra", "dec", "pl_pnum", "label", "split", "ExoMiner Score"],
 )  # fmt: skip
 def test_verdicts_and_identities_are_no_inputs(name):
     assert not is_input(name)
 
 
-@pytest.mark.parametrize("name", ["tce_bin_oedp_stat", "boot_fap", "tce_dikco_msky", "tce_maxmes", "koi_impact", "Qingress"])
+@pytest.mark.parametrize(
+    "name", ["tce_bin_oedp_stat", "boot_fap", "tce_dikco_msky", "tce_maxmes", "koi_impact", "Qingress"]
+)
 def test_measurements_are_inputs(name):
     assert is_input(name)
 
 
 def test_planet_numbers_count_only_within_one_delivery(tmp_path):
-    views = dict(global_view=np.ones((3, 201)), local_view=np.ones((3, 61)), row_id=None, tic_id=None, label=None)
-    own = dict(
-        kepid=np.array([1, 1, 2]), tce_plnt_num=np.array([1, 2, 1]), Period=np.array([3.0, 7.0, 5.0]),
-        Duration=None, is_multi=None, Sectors=None,
-    )  # fmt: skip
+    views = {
+        "global_view": np.ones((3, 201)),
+        "local_view": np.ones((3, 61)),
+        "row_id": None,
+        "tic_id": None,
+        "label": None,
+    }
+    own = {
+        "kepid": np.array([1, 1, 2]), "tce_plnt_num": np.array([1, 2, 1]), "Period": np.array([3.0, 7.0, 5.0]),
+        "Duration": None, "is_multi": None, "Sectors": None,
+    }  # fmt: skip
     header = "kepid,{n},{d},koi_period,koi_impact\n"
     rows = "1,2,{d},3.0002,0.1\n1,1,{d},7.5,0.2\n2,1,{d},5.0,0.3\n"
-    (tmp_path / "koi.csv").write_text(header.format(n="koi_tce_plnt_num", d="koi_tce_delivname") + rows.format(d="dr25"))
+    (tmp_path / "koi.csv").write_text(
+        header.format(n="koi_tce_plnt_num", d="koi_tce_delivname") + rows.format(d="dr25")
+    )
     (tmp_path / "tce.csv").write_text(header.format(n="tce_plnt_num", d="tce_delivname") + rows.format(d="dr24"))
     signals = read(npz(tmp_path / "v.npz", **views, **own))
     by_period = with_table(signals, tmp_path / "koi.csv")
@@ -126,7 +144,11 @@ def test_planet_numbers_count_only_within_one_delivery(tmp_path):
     assert "2 of 3 signals joined by object and period" in by_period.notes[-1]
     assert "1 (object in the table, not this signal)" in by_period.notes[-1]
     by_number = with_table(signals, tmp_path / "tce.csv")  # numbers agree, periods do not, for the star's two signals
-    assert by_number.examples.scalar_present[:, by_number.scalar_names.index("koi_impact")].tolist() == [False, False, True]
+    assert by_number.examples.scalar_present[:, by_number.scalar_names.index("koi_impact")].tolist() == [
+        False,
+        False,
+        True,
+    ]
 
 
 def test_signals_written_are_read_back(tmp_path):
@@ -152,7 +174,9 @@ def test_candidates_meet_their_light_curves(tmp_path):
     assert "must be positive" in signals.flags[4]
     direct = signals_from_curves([m.curve for m in made], [m.ephemeris for m in made])
     for name in ("main", "secondary", "centroid", "ghost"):
-        np.testing.assert_allclose(signals.examples.views[name][:3], direct.examples.views[name], atol=0.2, err_msg=name)
+        np.testing.assert_allclose(
+            signals.examples.views[name][:3], direct.examples.views[name], atol=0.2, err_msg=name
+        )
     assert signals.labels.tolist() == ["PC", "PC", "PC", "PC", "J"]
 
 
@@ -174,7 +198,10 @@ def fits_file(path, star=11, start=100.0, n=400, bad=()):
 
 
 def test_fits_files_are_stitched_in_bjd_without_flagged_cadences(tmp_path):
-    a, b = fits_file(tmp_path / "kplr000000011-2.fits", start=130.0), fits_file(tmp_path / "kplr000000011-1.fits", bad=(3, 4))
+    a, b = (
+        fits_file(tmp_path / "kplr000000011-2.fits", start=130.0),
+        fits_file(tmp_path / "kplr000000011-1.fits", bad=(3, 4)),
+    )
     curve = read_light_curve([a, b])
     assert len(curve) == 798
     assert curve.time[0] == 2454833.5 + 100.0
@@ -247,7 +274,9 @@ def test_the_dr24_table_joins_every_tce_and_leaks_nothing(real_data):
     assert len(signals.scalar_names) == 86  # 88 less the two absolute epochs
     assert not [name for name in signals.scalar_names if name.startswith("av_") or "nkoi" in name]
     shard = read(folder / "val-00000-of-00001.tfrecord")
-    rows = {(k, n): i for i, (k, n) in enumerate(zip(signals.table["kepid"], signals.table["tce_plnt_num"], strict=True))}
+    rows = {
+        (k, n): i for i, (k, n) in enumerate(zip(signals.table["kepid"], signals.table["tce_plnt_num"], strict=True))
+    }
     at = [rows[k, n] for k, n in zip(shard.table["kepid"], shard.table["tce_plnt_num"], strict=True)]
     for name in ("period_day", "duration_hour", "depth_ppm"):  # days in the shard, hours in the table
         np.testing.assert_allclose(shard.table[name], signals.table[name][at], rtol=1e-5)

@@ -114,7 +114,9 @@ def test_the_compiled_builder_equals_the_specification(seed):
 
 
 def test_planted_depths_are_on_the_scale_of_the_main_depth():
-    made = build_views(folded(light_curve(TIME, box(TIME, odd=1.2, even=0.8, secondary=0.3)), EPHEMERIS), RECIPE, detrend=False)
+    made = build_views(
+        folded(light_curve(TIME, box(TIME, odd=1.2, even=0.8, secondary=0.3)), EPHEMERIS), RECIPE, detrend=False
+    )
     middle = {name: float(made.views[name][37, 0]) for name in ("main", "odd", "even", "secondary")}
     number = fold(TIME, EPHEMERIS)[1]
     odd = (number % 2)[np.abs(fold(TIME, EPHEMERIS)[0]) < DURATION / 4].mean()
@@ -125,7 +127,9 @@ def test_planted_depths_are_on_the_scale_of_the_main_depth():
 
 
 def test_the_transit_stands_at_phase_three_quarters_and_the_secondary_at_one_quarter():
-    view = build_views(folded(light_curve(TIME, box(TIME, secondary=0.5)), EPHEMERIS), RECIPE, detrend=False).views["global"]
+    view = build_views(folded(light_curve(TIME, box(TIME, secondary=0.5)), EPHEMERIS), RECIPE, detrend=False).views[
+        "global"
+    ]
     low = np.flatnonzero(np.asarray(view[:, 0]) < -0.7)
     assert low.mean() == pytest.approx(225, abs=1)
     half = np.flatnonzero(np.abs(np.asarray(view[:, 0]) + 0.5) < 0.1)
@@ -263,7 +267,9 @@ def test_transits_are_good_with_three_quarters_of_their_cadences():
     assert transits_seen(tau[~drop], number[~drop], EPHEMERIS, 10 / 1440) == (12, 13)
 
 
-@pytest.mark.parametrize("values", [(0.0, T0, 0.1), (-1.0, T0, 0.1), (1.0, T0, 0.0), (np.nan, T0, 0.1), (1.0, np.inf, 0.1)])
+@pytest.mark.parametrize(
+    "values", [(0.0, T0, 0.1), (-1.0, T0, 0.1), (1.0, T0, 0.0), (np.nan, T0, 0.1), (1.0, np.inf, 0.1)]
+)
 def test_an_impossible_ephemeris_is_refused(values):
     with pytest.raises(InputError, match=r"must be"):
         Ephemeris(*values)
@@ -278,14 +284,18 @@ def test_kepler_90_depths_are_those_of_the_archive(real_data):
     table = read_archive_table(folder / "catalogues" / "koi_cumulative_2025-10-04.csv.gz")
     rows = np.flatnonzero(table["kepid"] == "11442793")
     names = [table["kepler_name"][row][-1] for row in rows]
-    column = {name: table[name][rows].astype(float) for name in ("koi_period", "koi_time0bk", "koi_duration", "koi_depth")}
+    column = {
+        name: table[name][rows].astype(float) for name in ("koi_period", "koi_time0bk", "koi_duration", "koi_depth")
+    }
     ephemerides = [
         Ephemeris(p, t + 2454833, d / 24)
         for p, t, d in zip(column["koi_period"], column["koi_time0bk"], column["koi_duration"], strict=True)
     ]
     signals = [folded(curve, e, others=[o for o in ephemerides if o is not e]) for e in ephemerides]
     made = views_of_signals([s._replace(centroid=None) for s in signals])
-    ratio = {name: float(v.measured["depth_ppm"]) / d for name, v, d in zip(names, made, column["koi_depth"], strict=True)}
+    ratio = {
+        name: float(v.measured["depth_ppm"]) / d for name, v, d in zip(names, made, column["koi_depth"], strict=True)
+    }
     assert len(ratio) == 7
     for name, tolerance in {"b": 0.10, "d": 0.10, "e": 0.10, "h": 0.10, "c": 0.15}.items():
         assert ratio[name] == pytest.approx(1, abs=tolerance), ratio
@@ -299,9 +309,7 @@ def test_views_of_a_whole_catalogue_cost_seconds():
     rng = np.random.default_rng(0)
     time = 2454953.0 + np.arange(0, 1460, 29.4 / 1440)[:65536]
     curve = light_curve(time, 1 + 1e-4 * rng.normal(size=len(time)))
-    signals = [
-        folded(curve, Ephemeris(p, time[0] + p / 3, 0.2)) for p in np.exp(rng.uniform(0, 4, 64))
-    ]
+    signals = [folded(curve, Ephemeris(p, time[0] + p / 3, 0.2)) for p in np.exp(rng.uniform(0, 4, 64))]
     views_of_signals(signals, detrend=False)
     start = clock.perf_counter()
     views_of_signals(signals, detrend=False)
