@@ -194,8 +194,8 @@ def nuts(
     return _finish(model, args, latents, sites, chain.get_extra_fields(), "nuts", chains)
 
 
-def _named(names: tuple[str, ...], values: np.ndarray | Array) -> dict[str, Array]:
-    return {name: jnp.asarray(v) for name, v in zip(names, np.asarray(values), strict=True)}
+def _named(names: tuple[str, ...], values: np.ndarray | Array) -> dict[str, Array | np.ndarray]:
+    return dict(zip(names, np.asarray(values), strict=True))
 
 
 def _finish(model, args, latents, sites, info, engine, chains=1) -> Posterior:
