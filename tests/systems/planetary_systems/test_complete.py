@@ -58,6 +58,10 @@ def brute_number_inside(pods, log_a, likelihood, survive=None):
     return np.bincount(np.minimum(j, 9), weight, minlength=10)[:5]
 
 
+def amplitude(log_a, log_mass):
+    return np.asarray(velocity_amplitude(jnp.asarray(log_a), jnp.asarray(log_mass)))
+
+
 def gauss(at, sd):
     return lambda m: np.exp(-0.5 * ((m - at) / sd) ** 2)
 
@@ -92,14 +96,14 @@ def test_what_a_survey_did_not_find_counts(pods):
     find = RadialVelocity(threshold=1.5, outer=0.0, width=0.0)
     done = complete(POD, observation([-0.5], [0.9], error=0.2), key=jax.random.key(0), n=4000, completeness=find)
     a, m, mask = pods
-    seen = mask & (np.asarray(velocity_amplitude(a, m)) > 1.5) & (a < 0)
+    seen = mask & (amplitude(a, m) > 1.5) & (a < 0)
 
     def survive(s, j):
         others = seen[s].copy()
         others[np.arange(len(s)), j] = False
         return (~others.any(1)).astype(float)
 
-    likelihood = lambda m: gauss(0.9, 0.2)(m) * (np.asarray(velocity_amplitude(-0.5, m)) > 1.5)  # noqa: E731
+    likelihood = lambda m: gauss(0.9, 0.2)(m) * (amplitude(np.full_like(m, -0.5), m) > 1.5)  # noqa: E731
     np.testing.assert_allclose(
         done.count(inside=-0.5)[:3], brute_number_inside(pods, -0.5, likelihood, survive)[:3], atol=0.05
     )
@@ -168,8 +172,8 @@ def test_discs_that_do_nothing_stay_as_they_were():
 def test_known_amplitudes_and_depths():
     assert float(velocity_amplitude(jnp.array(0.0), jnp.array(0.0))) == pytest.approx(0.0894, rel=1e-3)  # Earth
     assert float(velocity_amplitude(jnp.log10(5.203), jnp.log10(317.8))) == pytest.approx(12.5, rel=0.01)  # Jupiter
-    see, star = Transit(noise_ppm=10, spread=90), jnp.float32(1)
-    hot = jnp.array([np.log10(0.05), 2.5, 1.05])
+    see, star = Transit(noise_ppm=10.0, spread=90.0), jnp.float32(1)
+    hot = jnp.array([np.log10(0.05), 2.5, 1.05], jnp.float32)
     assert float(see(hot, star)) == pytest.approx(0.0465 * 2, rel=0.01)  # R*/a = 0.093
     assert float(see(hot.at[0].set(1.0), star)) == 0  # its period is longer than the survey
 
