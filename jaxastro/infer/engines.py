@@ -194,7 +194,7 @@ def nuts(
     return _finish(model, args, latents, sites, chain.get_extra_fields(), "nuts", chains)
 
 
-def _named(names: tuple[str, ...], values: np.ndarray | Array) -> dict[str, Array | np.ndarray]:
+def _named(names: tuple[str, ...], values: np.ndarray | Array) -> dict[str, np.ndarray]:
     return dict(zip(names, np.asarray(values), strict=True))
 
 

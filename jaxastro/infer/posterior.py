@@ -31,7 +31,7 @@ class Posterior(eqx.Module):
     sites: dict[str, Array]
     mean: dict[str, Array]
     log_likelihood: Float[Array, " draw"]
-    info: dict[str, Array | np.ndarray]
+    info: Mapping[str, Array | np.ndarray]
     chains: int = eqx.field(static=True, default=1)
     engine: str = eqx.field(static=True, default="")
 

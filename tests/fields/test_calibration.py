@@ -1,5 +1,6 @@
 """Simulation-based calibration (Talts et al. 2018): truths from the prior rank uniformly among posterior draws."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +19,7 @@ from jaxastro.fields import (
     sample_latents,
 )
 from jaxastro.infer import geovi
+from jaxastro.infer.engines import arrays
 
 SHAPE, N, DRAWS = (32, 32), 200, 64
 PIXELS = np.s_[4::12, 6::12]  # pixels far enough apart to count as separate quantities
@@ -40,9 +42,14 @@ def setting():
     return field, Observation(jnp.ones((1, *SHAPE)), PSF(gaussian_kernel(1.2, 15), SHAPE))
 
 
+@eqx.filter_jit
+def simulate(key, field, observation):
+    return numpyro.infer.Predictive(model, num_samples=1)(key, field, observation, None)
+
+
 def truth_and_posterior(key, engine=geovi, **options):
     field, observation = setting()
-    prior = numpyro.infer.Predictive(model, num_samples=1)(key, field, observation, None)
+    prior = simulate(key, *arrays(setting()))
     counts = prior.pop("counts")[0]
     posterior = engine(model, field, observation, counts.astype(jnp.float32), key=key, draws=DRAWS, **options)
     return jax.tree.map(lambda v: np.asarray(v[0]), prior), jax.tree.map(np.asarray, posterior.sites)
