@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray
 
 from jaxastro.systems.planetary_systems.layout import PLANETS, System, nothing_known
 from jaxastro.systems.planetary_systems.observation import (
@@ -75,9 +75,9 @@ class Completion(NamedTuple):
         """Which planets are not known ones."""
         return self.system.mask & (self.which < 0)
 
-    def mean(self, values: Float[Array, " draw"] | Bool[Array, " draw"]) -> Float[Array, ""]:
+    def mean(self, values: Num[Array, " draw"] | Bool[Array, " draw"]) -> Float[Array, ""]:
         """Posterior mean of a number (or probability of a statement) per system."""
-        return jnp.sum(self.weight * values)
+        return jnp.sum(self.weight * values.astype(self.weight.dtype))
 
     def near(self, log_a: float, log_mass: float, *, within: tuple[float, float] = (0.15, 0.3)) -> Float[Array, ""]:
         """Probability of a hidden planet within so many dex of a place and mass."""
