@@ -50,7 +50,11 @@ def main() -> None:
     ratio = settings.held_out / (1 - settings.held_out)
     joint, sources = rates(left, settings)
     blocks = (np.indices(field.shape)[0] // 8) * 1000 + np.indices(field.shape)[1] // 8
-    result: dict = {"photons": field.counts.sum((1, 2)).tolist(), "held_out": held.sum((1, 2)).tolist(), "sources": sources}
+    result: dict = {
+        "photons": field.counts.sum((1, 2)).tolist(),
+        "held_out": held.sum((1, 2)).tolist(),
+        "sources": sources,
+    }
     for c, name in enumerate(field.names):
         mine = slice(c, c + 1)
         part = {n: getattr(left, n)[mine] for n in ("counts", "exposure", "background", "psf", "band", "names")}

@@ -91,7 +91,9 @@ def main() -> None:
             row |= {
                 "distance_deg": float(gap[k] * PIXEL), "extended": bool(ours["extended"]), "z": float(ours["z"]),
                 "index": float(ours["index"]), "index_std": float(ours["index_std"]),
-                "index_pull": float((ours["index"] + known["index"][k]) / np.hypot(ours["index_std"], known["index_std"][k])),
+                "index_pull": float(
+                    (ours["index"] + known["index"][k]) / np.hypot(ours["index_std"], known["index_std"][k])
+                ),
             }  # fmt: skip
         rows.append(row)
     purity = wilson(every["detections"] - every["false"], every["detections"])

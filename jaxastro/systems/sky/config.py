@@ -86,7 +86,7 @@ class Train(Data):
     threshold: float = option(5.0, "tension at which a source is inserted [robust sigma]")
     point_threshold: float = option(4.5, "significance of a missing point at which one is inserted [sigma]")
     keep: float = option(2.5, "significance below which an inserted source is removed again [sigma]")
-    sources: int = option(48, "slots for point sources")
+    sources: int = option(32, "slots for point sources")
     extended: int = option(4, "slots for extended sources")
     rounds: int = option(5, "rounds of insertion at most")
     catalogue: Path | None = option(None, "start from these sources (a table with ra, dec or y, x)")

@@ -11,6 +11,8 @@ from jaxastro.systems.sky.data import Field
 
 BRIGHTNESS = 4.0  # pixels over which expected counts are averaged to scale the tension
 SMOOTH = 12.0  # pixels over which the scatter of residuals is measured
+FEW = 30.0  # photons around a pixel that do not tell how much a fit absorbed: then it is taken to be nothing
+REPLICAS = 4  # of the counts, to know the scatter of Poisson noise
 EXPECTATION_STEPS = 60
 
 
@@ -18,7 +20,7 @@ class Need(NamedTuple):
     """The point that is missing at every pixel.
 
     Attributes:
-        z: significance [sigma]; exact for few photons at local maxima.
+        z: significance [sigma]; exact for few photons where it is high.
         residual: residual counts matched to a point's image, in Poisson standard deviations: what is seen without
             regard to what the diffuse sky absorbed.
         faintest: flux at the reference band of a point that Poisson noise alone would hide at one sigma.
@@ -57,9 +59,9 @@ def need_of_points(field: Field, rate: Float[np.ndarray, "channel y x"], spectru
     """Significance and flux of one more point at every pixel, given the expected counts of the fitted sky.
 
     The score of a point at zero flux, in Poisson standard deviations, scatters by less than one: a fitted sky absorbs
-    part of the noise, and of a point's signal the same part squared. The scatter is measured from the map itself,
-    robustly and in each neighbourhood. For few photons the score over-rates; at its maxima the exact likelihood gain,
-    in the same unit, takes its place where it is lower.
+    part of the noise, and of a point's signal the same part squared. That part is measured in each neighbourhood: the
+    robust scatter of the map over that of Poisson noise around the same rate. For few photons the score over-rates;
+    above 3 sigma the exact likelihood gain, in the same unit, takes its place where it is lower.
 
     Args:
         field: the data.
@@ -69,15 +71,21 @@ def need_of_points(field: Field, rate: Float[np.ndarray, "channel y x"], spectru
     response = spectrum[:, None, None] * field.exposure
     information = np.maximum(correlate(response**2 / rate, field.psf**2).sum(0), 1e-30)
     seen = information > 1e-3 * information.max()
-    residual = np.where(field.exposure > 0, response * (field.counts / rate - 1), 0)
-    score = np.where(seen, correlate(residual, field.psf).sum(0) / np.sqrt(information), 0)
-    level, share = local_bulk(score, seen)
+
+    def matched(counts: np.ndarray) -> np.ndarray:
+        residual = np.where(field.exposure > 0, response * (counts / rate - 1), 0)
+        return np.where(seen, correlate(residual, field.psf).sum(0) / np.sqrt(information), 0)
+
+    score = matched(field.counts)
+    rng = np.random.default_rng(0)
+    noise = np.mean([local_bulk(matched(rng.poisson(rate)), seen)[1] for _ in range(REPLICAS)], 0)
+    level, scatter = local_bulk(score, seen)
+    photons = 2 * np.pi * SMOOTH**2 * gaussian_filter(rate.sum(0), SMOOTH, mode="nearest")
+    share = np.sqrt((photons * np.minimum(scatter / noise, 1.0) ** 2 + FEW) / (photons + FEW))
     z = np.where(seen, (score - level) / share, 0)
-    peaks = peak_pixels(z, 3.0)
-    gain, _ = point_gain(field, rate, peaks, spectrum)
-    for (y, x), exact in zip(peaks, gain / share[tuple(peaks.T)], strict=True):
-        cut = np.s_[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3]
-        z[cut] *= min(exact / z[y, x], 1.0)
+    strong = np.argwhere(z > 3)
+    at = tuple(strong.T)
+    z[at] = np.minimum(z[at], point_gain(field, rate, strong, spectrum)[0] / share[at])
     return Need(z, score, 1 / np.sqrt(information))
 
 
@@ -94,7 +102,7 @@ def local_bulk(
 
     weight = np.maximum(smooth(np.ones_like(image)), 1e-6)
     mean = smooth(image) / weight
-    variance = (smooth(image**2) / weight - mean**2) / 0.913  # what a cut at 2.5 sigma leaves of a normal's variance
+    variance = smooth(image**2) / weight - mean**2
     return mean, np.sqrt(np.maximum(variance, (0.3 * whole) ** 2))
 
 

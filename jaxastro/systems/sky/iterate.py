@@ -19,7 +19,7 @@ from jaxastro.systems.sky.slots import active, gains, insert, places, remove
 
 NEAR = 2.5  # pixels within which a second source is no new point
 HALO = 7.0  # pixels around a point in which tension calls for an extended source
-HALO_TENSION = 0.8  # of the threshold, how much of it
+HALO_TENSION = 0.5  # of the threshold, how much of it
 SMALLEST = 1.0  # pixels; an extended source must be larger, or it is a point
 
 KINDS = {"points": "point", "extended": "extended"}
@@ -122,21 +122,34 @@ def pixels(where: Float[np.ndarray, "source 2"], field: Field) -> tuple[np.ndarr
 
 
 def fit(
-    sky: Sky, key: Array, mean: dict[str, Array] | None, options: Train, iterations: int | None = None
+    sky: Sky,
+    key: Array,
+    mean: dict[str, Array] | None,
+    options: Train,
+    *,
+    iterations: int | None = None,
+    draw_steps: int = 50,
 ) -> Posterior:
-    """The posterior of the sky with the sources it has, from `mean`, with as many draws as the iterations use."""
+    """The posterior of the sky with the sources it has, with as many draws as the iterations use.
+
+    From scratch where `mean` is None; from there otherwise, for which half as many iterations do.
+    """
     sites = SITES if len(sky.diffuse.bands.energy) == 1 else (*SITES, "index")
+    if iterations is None:
+        iterations = options.iterations if mean is None else -(-options.iterations // 2)
     return mgvi(
         sky_model, sky, key=key, draws=2 * options.pairs, pairs=options.pairs, start=mean, sites=sites,
-        iterations=options.iterations if iterations is None else iterations, draw_steps=100, newton_steps=6,
+        iterations=iterations, draw_steps=draw_steps, newton_steps=6,
     )  # fmt: skip
 
 
 def draw(sky: Sky, key: Array, mean: dict[str, Array], options: Train) -> Posterior:
     """`options.draws` draws at a mean that first settles, by the program that `fit` compiled."""
-    settled = fit(sky, jax.random.fold_in(key, 999), mean, options)
-    batches = range(-(-options.draws // (2 * options.pairs)))
-    parts = [fit(sky, jax.random.fold_in(key, 1000 + b), settled.mean, options, iterations=0) for b in batches]
+    settled = fit(sky, jax.random.fold_in(key, 999), mean, options, iterations=options.iterations, draw_steps=100)
+    parts = [
+        fit(sky, jax.random.fold_in(key, 1000 + b), settled.mean, options, iterations=0, draw_steps=100)
+        for b in range(-(-options.draws // (2 * options.pairs)))
+    ]
     latents, sites, likelihood = jax.tree.map(
         lambda *a: jnp.concatenate(a)[: options.draws], *[(p.latents, p.sites, p.log_likelihood) for p in parts]
     )
@@ -197,7 +210,7 @@ def widen(
         remove(sky, "points", slots[chosen]), mean, "extended", where[chosen] + np.array(start),
         seen.faintest[pixels(where[chosen], field)],
     )  # fmt: skip
-    fitted = fit(trial, key, latents, options, iterations=2 * options.iterations)
+    fitted = fit(trial, key, latents, options, iterations=options.iterations)
     size = np.asarray(fitted.sites["extended_size"])[:, taken]
     flux = np.asarray(fitted.sites["extended_flux"])[:, field.reference, taken]
     wide = (size.mean(0) - 2 * size.std(0) > SMALLEST) & (flux.mean(0) > 2.5 * flux.std(0))

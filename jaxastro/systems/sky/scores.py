@@ -13,12 +13,12 @@ from jaxastro.systems.sky.data import Field
 
 def detection_scores(
     table: Table,
-    points: Float[np.ndarray, "source 2"],
-    extended: Float[np.ndarray, "source 2"],
+    points: Float[np.ndarray, "point 2"],
+    extended: Float[np.ndarray, "extended 2"],
     *,
     radius: float,
-    extended_radius: Float[np.ndarray, " source"] | float,
-    flux: Float[np.ndarray, " source"] | None = None,
+    extended_radius: Float[np.ndarray, " extended"] | float,
+    flux: Float[np.ndarray, " point"] | None = None,
 ) -> dict[str, Any]:
     """What was found of known sources, what was found besides, and how well it was measured.
 

@@ -184,9 +184,9 @@ def restore(card: dict[str, Any]) -> Reconstruction:
 
 
 def _standard(sky: Sky) -> dict[str, Array]:
-    from jaxastro.infer.standard import latent_shapes
+    from jaxastro.infer.standard import latent_sites
 
-    return {name: jnp.zeros(s.shape, s.dtype) for name, s in latent_shapes(sky_model, (sky,)).items()}
+    return {name: jnp.zeros(s.shape, s.dtype) for name, s in latent_sites(sky_model, (sky,)).latents.items()}
 
 
 def products(folder: Path, field: Field, result: Separation, options: config.Train) -> Report:
@@ -231,7 +231,8 @@ def products(folder: Path, field: Field, result: Separation, options: config.Tra
     values = {
         "points": len(table) - extended, "extended": extended, "rounds": len(result.rounds),
         "tension_first": float(first.tension.max()), "tension_last": float(last.tension.max()),
-        "need_last": float(last.need.max()), "residual_first": float(first.residual.max()), "residual_largest": float(np.abs(matched).max()),
+        "need_last": float(last.need.max()), "residual_first": float(first.residual.max()),
+        "residual_largest": float(np.abs(matched).max()),
         "chi2": float((((field.counts - mean) ** 2 / mean)[seen]).mean()),
         "log_likelihood": float(np.mean(np.asarray(posterior.log_likelihood))),
         "upper_limit_median": float(np.nanmedian(upper)),
@@ -285,6 +286,7 @@ def _load(run: Path, data: Path) -> tuple[Field, dict[str, np.ndarray], Table, c
         with np.load(run / POSTERIOR) as file:
             draws = {name: file[name] for name in file.files}
         table = Table.read(run / CATALOGUE, format="ascii.ecsv")
+        table["flag"] = [str(f) if isinstance(f, str) else "" for f in table["flag"]]  # ECSV masks empty strings
     except (OSError, ValueError) as error:
         raise ArtefactError(f"{run} lacks {POSTERIOR} or {CATALOGUE} ({error}); train again.") from error
     if draws["rate"].shape[1:] != field.counts.shape:
