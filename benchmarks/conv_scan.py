@@ -1,4 +1,4 @@
-"""Gradients of a 1-D convolution inside `lax.scan`: the package's against XLA's own, which fall into a slow kernel there.
+"""Gradients of a convolution inside `lax.scan`: the package's against XLA's own, which use a slow kernel there.
 
     python benchmarks/conv_scan.py
 

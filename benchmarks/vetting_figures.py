@@ -2,8 +2,8 @@
 
     python benchmarks/vetting_figures.py [tess] [planets] [kepler] [kepler_views] [watson] [scoring]
 
-Needs JAXASTRO_DATA. Each part writes results/vetting_PART.json; runs are kept in the folder that --runs names. TESS rows
-of the split `val` are only ever scored; Kepler is scored in five outer star-grouped folds.
+Needs JAXASTRO_DATA. Each part writes results/vetting_PART.json; runs are kept in the folder that --runs names. Rows of
+the TESS split `val` are only ever scored; Kepler is scored in five outer star-grouped folds.
 """
 
 import argparse
@@ -19,9 +19,9 @@ DATA = Path(os.environ.get("JAXASTRO_DATA", ".")) / "vetting"
 TESS = DATA / "tess_triage/tess_triage_views.npz"
 KEPLER = DATA / "kepler_dr24_astronet/kepler_dr24_views.npz"
 TABLE = DATA / "kepler_dr24_astronet/tce_1058-471-734.csv.gz"
-OUTER = ("--positive", "PC", "--outer-folds", "5", "--members", "3", "--epochs", "40")
+OUTER = ("--positive", "PC", "--outer-folds", "5", "--members", "3", "--epochs", "30")
 TRAIN = {
-    "tess": (TESS, "--split", "train", "--positive", "PC,EB", "--no-baseline"),
+    "tess": (TESS, "--split", "train", "--positive", "PC,EB", "--epochs", "12", "--no-baseline"),
     "kepler": (KEPLER, "--table", TABLE, *OUTER),
     "kepler_views": (KEPLER, "--use", "views", *OUTER),
     "watson": (TESS, "--split", "train", "--positive", "PC,EB", "--no-baseline", "--preset", "watson",

@@ -6,6 +6,8 @@ Both train on the same 40 batches of 128 signals with TESS views (201 and 61 bin
 no augmentation; PyTorch uses all threads. Writes results/vetting_step.json.
 """
 
+from itertools import pairwise
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -65,9 +67,7 @@ def theirs(data):
         def __init__(self, bins, filters):
             super().__init__()
             sizes = (1, *filters)
-            self.convolutions = nn.ModuleList(
-                nn.Conv1d(a, b, 5, padding=2) for a, b in zip(sizes[:-1], sizes[1:], strict=True)
-            )
+            self.convolutions = nn.ModuleList(nn.Conv1d(a, b, 5, padding=2) for a, b in pairwise(sizes))
             self.dense = nn.Linear((bins >> len(filters)) * filters[-1], WIDTH)
 
         def forward(self, x):

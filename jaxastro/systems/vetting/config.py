@@ -76,6 +76,7 @@ class Train(Data):
     hidden: int = option(128, "units of the fusion layers")
     dropout: float = option(0.2, "probability of dropping a unit before a dense layer of the fusion")
     branch_dropout: float = option(0.1, "probability that an example loses a branch in training")
+    label_weight: float = option(1.0, "of telling labels apart on the same side, against positive or not (1)")
     flip: bool = option(True, "reverse the time of half of the training views")
     noise: float = option(0.0, "white noise added to training views [depth]")
     calibration: str = option("beta", "calibrator", choices=("temperature", "platt", "beta", "isotonic"))

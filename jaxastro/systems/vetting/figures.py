@@ -59,7 +59,11 @@ def reliability(ax: Any, truth: np.ndarray, probability: np.ndarray) -> None:
 
 def history(ax: Any, columns: dict[str, np.ndarray]) -> None:
     """Loss of training and held-out rows by epoch, mean over members."""
-    for name, label, colour in (("loss", "training", TREES), ("validation_loss", "held out", MODEL)):
+    for name, label, colour in (
+        ("loss", "training", TREES),
+        ("validation_loss", "held out", MODEL),
+        ("validation_decision", "held out, decision", PALETTE[1]),
+    ):
         if name in columns:
             ax.plot(columns["epoch"], columns[name], label=label, color=colour)
     ax.set(xlabel="epoch", ylabel="cross-entropy", title="Training")

@@ -80,7 +80,7 @@ def evaluate(run: Path, data: Path, options: config.Evaluate) -> Report:
     """Score a run on labelled `data`: all rows, and those on stars that the run was not trained on."""
     vetter, everything = _restored(run), load(data, dataclasses.replace(options, split=None))
     positive = options.positive or vetter.meaning.positive
-    vetter = _with_positive(vetter, positive)
+    vetter = _with_positive(run, vetter, positive)
     signals = labelled(_in_split(everything, options.split))
     truth = np.isin(signals.labels, positive)
     scored = vetter.score(signals)
@@ -273,15 +273,19 @@ def _restored(run: Path) -> Vetter:
     return read_model(run, restore(card))
 
 
-def _with_positive(vetter: Vetter, positive: tuple[str, ...]) -> Vetter:
-    """The ensemble asked another question; calibrated only for the one it was trained for."""
+def _with_positive(run: Path, vetter: Vetter, positive: tuple[str, ...]) -> Vetter:
+    """The ensemble asked another question than it was trained for, calibrated for it on the run's held-out rows."""
     meaning = vetter.meaning
     if set(positive) == set(meaning.positive):
         return vetter
     if unknown := [name for name in positive if name not in meaning.classes]:
         raise InputError(f"Label '{unknown[0]}' is unknown to the run; it has {', '.join(meaning.classes)}.")
-    plain = stats.Platt(jnp.ones(()), jnp.zeros(()))
-    return Vetter(vetter.members, plain, dataclasses.replace(meaning, positive=positive))
+    labels, number = _calibration_rows(run)
+    chosen = np.isin(meaning.classes, positive)
+    method = getattr(stats, type(vetter.calibrator).__name__.lower())
+    calibrator = jax.tree.map(jnp.float32, method(labels[:, chosen].sum(1), chosen[number]))
+    changed = dataclasses.replace(meaning, positive=positive, fraction=float(chosen[number].mean()))
+    return Vetter(vetter.members, calibrator, changed)
 
 
 def _shifted(p: np.ndarray, vetter: Vetter, fraction: float | None) -> np.ndarray:
