@@ -111,7 +111,7 @@ def map_estimate(
         )
     limited = jax.tree.map(jnp.asarray, Limits(**{"newton_steps": 50, "gain": 1e-7} | limits))
     run: Run = _maximise(model, args, start, limited, names=sites)
-    info = _named(("energy", "newton_steps", "move_steps"), run.log)
+    info = _named(("energy", "newton_steps", "move_steps"), run.log[:, None])
     return Posterior(run.draws, run.aside.sites, run.mean, total(run.aside.log_likelihood), info, engine="map")
 
 
