@@ -42,4 +42,4 @@ def power_law_integral(index: Array, low: ArrayLike, high: ArrayLike, reference:
     small = jnp.abs(half) < 1e-2
     safe = jnp.where(small, 1, half)
     sinhc = jnp.where(small, 1 + half**2 / 6 + half**4 / 120, jnp.sinh(safe) / safe)
-    return reference * width * jnp.exp(slope * (ln_low + ln_high) / 2) * sinhc
+    return reference * width * jnp.exp(slope * (ln_low + ln_high) / 2) * sinhc  # pyright: ignore

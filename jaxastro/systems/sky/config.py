@@ -93,7 +93,7 @@ class Train(Data):
     resume: Path | None = option(None, "start from the posterior of this run")
     held_out: float = option(0.0, "fraction of the counts kept out by binomial thinning, scored by `evaluate`")
     engine: str = option("mgvi", "inference engine", choices=("mgvi", "geovi"))
-    iterations: int = option(5, "variational iterations a round")
+    iterations: int = option(8, "variational iterations of the first fit and the last; half as many between")
     pairs: int = option(2, "antithetic pairs of samples in the iterations")
     draws: int = option(32, "posterior draws kept (even)")
     padding: float = option(1.125, "size of the modelled sky in fields; the margin takes flux from outside")

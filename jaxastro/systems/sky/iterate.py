@@ -111,8 +111,8 @@ def separate(
             sky, mean, widened = widen(field, sky, mean, seen, z, tried, options, jax.random.fold_in(key, 500 + i))
             if not widened:
                 break
-    sky = prune(sky, mean, options)
-    return Separation(draw(sky, key, mean, options), sky, start, rounds, z)
+    sky = prune(sky, mean, options)  # pyright: ignore
+    return Separation(draw(sky, key, mean, options), sky, start, rounds, z)  # pyright: ignore
 
 
 def pixels(where: Float[np.ndarray, "source 2"], field: Field) -> tuple[np.ndarray, np.ndarray]:
@@ -128,7 +128,7 @@ def fit(
     options: Train,
     *,
     iterations: int | None = None,
-    draw_steps: int = 50,
+    draw_steps: int = 100,
 ) -> Posterior:
     """The posterior of the sky with the sources it has, with as many draws as the iterations use.
 
@@ -145,9 +145,9 @@ def fit(
 
 def draw(sky: Sky, key: Array, mean: dict[str, Array], options: Train) -> Posterior:
     """`options.draws` draws at a mean that first settles, by the program that `fit` compiled."""
-    settled = fit(sky, jax.random.fold_in(key, 999), mean, options, iterations=options.iterations, draw_steps=100)
+    settled = fit(sky, jax.random.fold_in(key, 999), mean, options, iterations=options.iterations)
     parts = [
-        fit(sky, jax.random.fold_in(key, 1000 + b), settled.mean, options, iterations=0, draw_steps=100)
+        fit(sky, jax.random.fold_in(key, 1000 + b), settled.mean, options, iterations=0)
         for b in range(-(-options.draws // (2 * options.pairs)))
     ]
     latents, sites, likelihood = jax.tree.map(

@@ -256,7 +256,7 @@ def _exposure(entry: dict[str, Any], image: Image, edges: Any, notes: list[str])
     gamma = file.edges_keV is not None and file.edges_keV.ndim == 1
     bands = 1 if image.data.ndim == 2 else len(image.data)
     if data.ndim == 3 and len(data) == bands + 1:
-        data = _bin_means(data, file.edges_keV if gamma else np.append(edges[:, 0], edges[-1, 1]))
+        data = _bin_means(data, file.edges_keV if gamma else np.append(edges[:, 0], edges[-1, 1]))  # pyright: ignore
     unit = str(file.header.get("BUNIT", "")).replace("^", "").lower()
     return data, "cm2 s" if "cm2" in unit or gamma else "s", [file.path]
 

@@ -60,7 +60,12 @@ def simulate_field(options: Simulate | None = None) -> tuple[Field, dict[str, np
 def save_field(path, field: Field, truth: dict[str, np.ndarray]) -> None:
     """Write field and truth as an npz that `read` understands."""
     np.savez_compressed(  # pyright: ignore[reportArgumentType]
-        path, counts=field.counts, exposure=field.exposure, psf=field.psf, energy_keV=field.energy_keV, **truth
+        path,
+        counts=field.counts,
+        exposure=field.exposure,
+        psf=field.psf,
+        energy_keV=field.energy_keV,
+        **truth,  # pyright: ignore
     )
 
 

@@ -197,7 +197,7 @@ def products(folder: Path, field: Field, result: Separation, options: config.Tra
     table = catalogue(field, result)
     np.savez(
         folder / POSTERIOR, ln_flux=ln_flux, rate=rate,
-        **{n: v for n, v in sites.items() if n.startswith(("point_", "extended_"))},
+        **{n: v for n, v in sites.items() if n.startswith(("point_", "extended_"))},  # pyright: ignore
         tension=np.stack([r.seen.tension for r in result.rounds]), need=np.stack([r.seen.need for r in result.rounds]),
     )  # fmt: skip
     table.write(folder / CATALOGUE, format="ascii.ecsv")

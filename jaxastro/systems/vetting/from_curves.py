@@ -87,7 +87,7 @@ def signals_from_curves(
     matrix = np.stack(list(known.values()), axis=1) if known else np.zeros((rows, 0))
     table = Table() if table is None else table
     for name in ("period_day", "duration_hour", "depth_ppm"):
-        table[name] = known[name]
+        table[name] = known[name]  # pyright: ignore
     return Signals(
         examples=Example(views, present, np.nan_to_num(matrix), np.isfinite(matrix)),
         scalar_names=tuple(known),

@@ -28,7 +28,7 @@ class Scaler(NamedTuple):
     def fit(cls, values: np.ndarray, present: np.ndarray) -> "Scaler":
         """The scaler of training rows: `values` and `present` are (object, scalar)."""
         if not values.shape[1]:
-            return cls(*(np.zeros(0),) * 3, np.zeros((0, KNOTS)))
+            return cls(*(np.zeros(0),) * 3, np.zeros((0, KNOTS)))  # pyright: ignore
         columns = [_column(v[p & np.isfinite(v)]) for v, p in zip(values.T, present.T, strict=True)]
         return cls(*(np.asarray(part) for part in zip(*columns, strict=True)))
 
@@ -58,7 +58,7 @@ class Scaler(NamedTuple):
     def from_dict(cls, values: dict[str, list]) -> "Scaler":
         """The scaler that a model card holds."""
         shape = (len(values["unit"]), KNOTS)
-        return cls(*(np.asarray(values[n], float) for n in cls._fields[:3]), np.reshape(values["knots"], shape))
+        return cls(*(np.asarray(values[n], float) for n in cls._fields[:3]), np.reshape(values["knots"], shape))  # pyright: ignore
 
 
 def _column(known: np.ndarray) -> tuple[float, float, float, np.ndarray]:
