@@ -37,11 +37,11 @@ class Limits(NamedTuple):
     """
 
     iterations: int | Array = 8
-    newton_steps: int | Array = 6
+    newton_steps: int | Array = 12
     bends: int | Array = 4
-    draw_steps: int | Array = 100
-    move_steps: int | Array = 60
-    gain: float | Array = 1e-5
+    draw_steps: int | Array = 200
+    move_steps: int | Array = 100
+    gain: float | Array = 1e-6
 
 
 class Aside(NamedTuple):
