@@ -45,7 +45,7 @@ def precision_recall(ax: Any, truth: np.ndarray, probability: np.ndarray, baseli
 def reliability(ax: Any, truth: np.ndarray, probability: np.ndarray) -> None:
     """Observed fraction of positives against calibrated probability, ten bins of equal numbers, Wilson intervals."""
     bins = stats.equal_mass_bins(truth, probability)
-    fractions = [stats.wilson(round(f * n), n) for f, n in zip(bins.frequency, bins.count, strict=True)]
+    fractions = [stats.wilson(round(f * n), int(n)) for f, n in zip(bins.frequency, bins.count, strict=True)]
     low = [s.value - s.low for s in fractions]
     high = [s.high - s.value for s in fractions]
     ax.plot([0, 1], [0, 1], color="#999999", lw=0.8, ls=":")

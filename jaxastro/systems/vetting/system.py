@@ -186,11 +186,9 @@ def restore(card: dict[str, Any]) -> Vetter:
         eqx.filter_vmap(lambda key: training.build(layout, len(meaning.classes), options, key)), keys
     )
     kind = {"temperature": stats.Temperature, "platt": stats.Platt, "beta": stats.Beta, "isotonic": stats.Isotonic}
-    shape = jax.ShapeDtypeStruct((), jnp.float32)
-    if options.calibration == "isotonic":
-        shape = jax.ShapeDtypeStruct((card["preprocessing"]["knots"],), jnp.float32)
+    shape = (card["preprocessing"]["knots"],) if options.calibration == "isotonic" else ()
     fields = dataclasses.fields(kind[options.calibration])
-    calibrator = kind[options.calibration](*(shape for _ in fields))
+    calibrator = kind[options.calibration](*(jnp.zeros(shape, jnp.float32) for _ in fields))
     return Vetter(eqx.nn.inference_mode(members), calibrator, meaning)
 
 
