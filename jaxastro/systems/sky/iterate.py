@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxastro.fields import tension_map
-from jaxastro.infer import Posterior, mgvi
+from jaxastro.infer import Posterior, geovi, mgvi
 from jaxastro.systems.sky.config import Train
 from jaxastro.systems.sky.data import Field
 from jaxastro.systems.sky.detect import local_tension, need_of_points, peak_pixels
@@ -20,6 +20,7 @@ from jaxastro.systems.sky.slots import active, gains, insert, places, remove
 NEAR = 2.5  # pixels within which a second source is no new point
 HALO = 7.0  # pixels around a point in which tension calls for an extended source
 HALO_TENSION = 0.5  # of the threshold, how much of it
+WIDTH_DRAWS = 16  # that tell an extended source from a point
 SMALLEST = 1.0  # pixels; an extended source must be larger, or it is a point
 
 KINDS = {"points": "point", "extended": "extended"}
@@ -100,7 +101,8 @@ def separate(
         mean, seen = posterior.mean, look(field, sky, posterior, start)
         found = new_points(seen, sky, start, options) if i < options.rounds else np.empty((0, 2))
         if i == 0 and known is not None:
-            found = np.concatenate([known, [p for p in found if np.hypot(*(known - p).T).min() > NEAR]]).reshape(-1, 2)
+            far = [p for p in found if not len(known) or np.hypot(*(known - p).T).min() > NEAR]
+            found = np.concatenate([known, np.array(far).reshape(-1, 2)])
         rounds.append(Round(seen, found))
         told(i + 1, tension=float(seen.tension.max()), sources=len(active(sky.points)), new=len(found))
         if len(found):
@@ -112,7 +114,9 @@ def separate(
             if not widened:
                 break
     sky = prune(sky, mean, options)  # pyright: ignore
-    return Separation(draw(sky, key, mean, options), sky, start, rounds, z)  # pyright: ignore
+    key = jax.random.fold_in(key, 1000)
+    posterior = draw(sky, key, mean, options, draws=options.draws, iterations=options.iterations)
+    return Separation(posterior, sky, start, rounds, z)  # pyright: ignore
 
 
 def pixels(where: Float[np.ndarray, "source 2"], field: Field) -> tuple[np.ndarray, np.ndarray]:
@@ -137,28 +141,29 @@ def fit(
     sites = SITES if len(sky.diffuse.bands.energy) == 1 else (*SITES, "index")
     if iterations is None:
         iterations = options.iterations if mean is None else -(-options.iterations // 2)
-    return mgvi(
+    engine = {"mgvi": mgvi, "geovi": geovi}[options.engine]
+    return engine(
         sky_model, sky, key=key, draws=2 * options.pairs, pairs=options.pairs, start=mean, sites=sites,
         iterations=iterations, draw_steps=draw_steps, newton_steps=6,
     )  # fmt: skip
 
 
-def draw(sky: Sky, key: Array, mean: dict[str, Array], options: Train) -> Posterior:
-    """`options.draws` draws at a mean that first settles, by the program that `fit` compiled."""
-    settled = fit(sky, jax.random.fold_in(key, 999), mean, options, iterations=options.iterations)
+def draw(sky: Sky, key: Array, mean: dict[str, Array], options: Train, *, draws: int, iterations: int) -> Posterior:
+    """`draws` draws at a mean that first settles for some iterations, by the program that `fit` compiled."""
+    settled = fit(sky, key, mean, options, iterations=iterations)
     parts = [
-        fit(sky, jax.random.fold_in(key, 1000 + b), settled.mean, options, iterations=0)
-        for b in range(-(-options.draws // (2 * options.pairs)))
+        fit(sky, jax.random.fold_in(key, 1 + b), settled.mean, options, iterations=0)
+        for b in range(-(-draws // (2 * options.pairs)))
     ]
     latents, sites, likelihood = jax.tree.map(
-        lambda *a: jnp.concatenate(a)[: options.draws], *[(p.latents, p.sites, p.log_likelihood) for p in parts]
+        lambda *a: jnp.concatenate(a)[:draws], *[(p.latents, p.sites, p.log_likelihood) for p in parts]
     )
     return Posterior(latents, sites, settled.mean, likelihood, settled.info, engine=settled.engine)
 
 
 def look(field: Field, sky: Sky, posterior: Posterior, start: tuple[int, int]) -> Seen:
     """What the fit left to be explained."""
-    rate = cropped(posterior.sites["rate"].mean(0), field, start).astype(float)
+    rate = np.exp(np.log(cropped(posterior.sites["rate"], field, start).astype(float)).mean(0))
     raw = cropped(tension_map(posterior.mean["diffuse_xi"]), field, start).astype(float)
     tension = local_tension(raw, rate, float(np.asarray(sky.diffuse.spatial.slope.mean)))
     need = need_of_points(field, rate, point_spectrum(sky)[field.band])
@@ -210,7 +215,7 @@ def widen(
         remove(sky, "points", slots[chosen]), mean, "extended", where[chosen] + np.array(start),
         seen.faintest[pixels(where[chosen], field)],
     )  # fmt: skip
-    fitted = fit(trial, key, latents, options, iterations=options.iterations)
+    fitted = draw(trial, key, latents, options, draws=WIDTH_DRAWS, iterations=options.iterations)
     size = np.asarray(fitted.sites["extended_size"])[:, taken]
     flux = np.asarray(fitted.sites["extended_flux"])[:, field.reference, taken]
     wide = (size.mean(0) - 2 * size.std(0) > SMALLEST) & (flux.mean(0) > 2.5 * flux.std(0))

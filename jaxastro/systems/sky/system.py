@@ -178,7 +178,7 @@ def restore(card: dict[str, Any]) -> Reconstruction:
     field = Field(blank.astype(np.int32), blank + 1, blank, kernel, band, energy, edges)
     options = build_options(config.Train, {k: v for k, v in card["config"].items() if k not in ("catalogue", "resume")})
     sky = build(field, options)
-    latents = jax.eval_shape(lambda: _standard(sky))
+    latents = _standard(sky)
     z = {"points": jnp.zeros(options.sources), "extended": jnp.zeros(options.extended)}
     return Reconstruction(sky, latents, z)
 

@@ -15,7 +15,7 @@ from jaxastro.systems.sky.config import Check, Evaluate, Explain, Predict, Simul
 from jaxastro.systems.sky.data import read
 
 SMALL = Train(
-    sources=4, extended=1, rounds=2, iterations=4, pairs=1, draws=6, held_out=0.1, threshold=6.0, point_threshold=6.0,
+    sources=4, extended=1, rounds=2, iterations=8, pairs=1, draws=6, held_out=0.1, threshold=6.0, point_threshold=6.0,
     quiet=True,
 )  # fmt: skip
 
