@@ -115,7 +115,7 @@ def separate(
                 break
     sky = prune(sky, mean, options)  # pyright: ignore
     key = jax.random.fold_in(key, 1000)
-    posterior = draw(sky, key, mean, options, draws=options.draws, iterations=options.iterations)
+    posterior = draw(sky, key, mean, options, draws=options.draws, iterations=options.iterations)  # pyright: ignore
     return Separation(posterior, sky, start, rounds, z)  # pyright: ignore
 
 

@@ -97,7 +97,7 @@ def build(field: Field, options: Train) -> Sky:
         }  # fmt: skip
 
     size = jnp.full(options.extended, 3.0)
-    return Sky(
+    sky = Sky(
         diffuse,
         PointSources(**slots(options.sources)),
         ExtendedSources(**slots(options.extended), size=LogNormal(size, size), profile="sersic"),
@@ -105,6 +105,7 @@ def build(field: Field, options: Train) -> Sky:
         jnp.asarray(field.counts, jnp.float32),
         tuple(int(b) for b in field.band),
     )
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32) if isinstance(leaf, float) else leaf, sky)
 
 
 def _as_array(values: np.ndarray | None) -> Array | None:
