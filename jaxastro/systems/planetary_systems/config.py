@@ -54,6 +54,7 @@ class Data(Common):
     period_unit: str | None = option(None, "unit of the period where the header does not say it")
     mass_unit: str | None = option(None, "unit of the masses where the header does not say it")
     radius_unit: str | None = option(None, "unit of the radii where the header does not say it")
+    split: str | None = option(None, "use only the rows of this split, where DATA has a column `split`")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,9 +1,7 @@
 """Planet tables in, systems out: the rows of any archive become padded systems for training, or a star's planets."""
 
 import dataclasses
-import difflib
 import gzip
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from string import ascii_lowercase
@@ -16,7 +14,9 @@ from jaxtyping import Float
 
 from jaxastro.errors import InputError
 from jaxastro.systems.planetary_systems.columns import ALIASES, Header, Measured, as_text, parse_column
-from jaxastro.systems.planetary_systems.layout import CONTEXT, INNER, OUTER, PLANETS, System, nothing_known
+from jaxastro.systems.planetary_systems.discs import context_of, read_discs
+from jaxastro.systems.planetary_systems.layout import INNER, OUTER, PLANETS, System, nothing_known
+from jaxastro.systems.planetary_systems.names import host_of, letter_of, star_meant
 
 DROPPED_LISTS = ("Retracted", "Controversial", "Kepler Objects of Interest", "Orphan")
 """Lists of the Open Exoplanet Catalogue whose planets are left out."""
@@ -98,17 +98,9 @@ def read_table(path: Path) -> Table:
         ) from error
 
 
-def host_of(planet: str) -> str:
-    """The star of a planet's name: the letter, or the number of a candidate, is stripped."""
-    return re.sub(r"(?<=\S)\s+[b-z]$|(?<=\d)[b-z]$|\.\d\d$", "", planet.strip())
-
-
-def letter_of(planet: str) -> str:
-    """The letter (or candidate number) at the end of a planet's name, '' without one."""
-    return planet.strip()[len(host_of(planet)) :].strip(" .")
-
-
-def read_planets(path: Path, *, units: Mapping[str, str] | None = None, discs: Path | None = None) -> Planets:
+def read_planets(
+    path: Path, *, units: Mapping[str, str] | None = None, discs: Path | None = None, split: str | None = None
+) -> Planets:
     """The planets of a table: of the NASA Exoplanet Archive, the Bern model, the Open Exoplanet Catalogue or any that
     names alike.
 
@@ -117,9 +109,10 @@ def read_planets(path: Path, *, units: Mapping[str, str] | None = None, discs: P
         units: unit of a quantity (`a`, `period`, `mass`, `radius`) where the header does not say it, or says it
         wrongly.
         discs: initial conditions of the discs (`NGPPS_variables.txt`), joined by the number of the system.
+        split: only the rows of this split, where the table has a column `split`.
 
     Raises:
-        InputError: a column, cell or unit cannot be understood; it is named.
+        InputError: a column, cell, unit or split cannot be understood; it is named.
     """
     table = read_table(path)
     if len(table) == 0:
@@ -159,8 +152,8 @@ def read_planets(path: Path, *, units: Mapping[str, str] | None = None, discs: P
         notes=tuple(notes),
         used=dict(header.used),
     )
-    planets = _checked(planets, header)
-    return join_discs(planets, read_discs(discs)) if discs else planets
+    planets = _in_split(_checked(planets, header), header, split)
+    return _with_discs(planets, discs) if discs else planets
 
 
 def _names(header: Header, notes: list[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -340,56 +333,25 @@ def _repeated(planets: Planets, keep: np.ndarray, header: Header, notes: list[st
     return repeated
 
 
-def read_discs(path: Path) -> dict[str, np.ndarray]:
-    """The properties in `CONTEXT` of each disc of an `NGPPS_variables.txt`, by the number of its system.
-
-    The mass of gas is 2 pi Sigma0 r0^b rc^(2-b) / (2-b) with r0 = 5.2 AU (Emsenhuber et al. 2021, A&A 656, A69, eq. 1).
-
-    Raises:
-        InputError: a line is not of the form `SIM00000001 MSTAR=... SIGMA=...`.
-    """
-    discs = {}
-    try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: expected a readable text file of disc properties, found: {error}.") from error
-    for number, line in enumerate(filter(str.strip, lines), start=1):
-        try:
-            value = {k: float(v) for k, v in (word.split("=") for word in line.split()[1:])}
-            slope = 2 - value["EXPO"]
-            grams = (
-                2 * np.pi * value["SIGMA"] * 5.2 ** value["EXPO"] * value["AOUT"] ** slope / slope * u.AU.to("cm") ** 2
-            )
-            discs[str(int(re.sub(r"\D", "", line.split()[0])))] = np.array([
-                np.log10(value["MSTAR"]), np.log10(value["FPG"] / 0.0149), np.log10(grams * u.g.to("solMass")),
-                np.log10(value["AIN"]), np.log10(value["MWIND"]),
-            ])  # fmt: skip
-        except (ValueError, KeyError) as error:
-            raise InputError(
-                f"{path}, line {number}: expected 'SIM00000001 MSTAR=1 SIGMA=147 EXPO=0.9 AIN=.. AOUT=.. FPG=.. "
-                f"MWIND=..', "
-                f"found '{line.strip()[:50]}'."
-            ) from error
-    return discs
+def _in_split(planets: Planets, header: Header, split: str | None) -> Planets:
+    """The planets of one split; all where none is asked for."""
+    if split is None:
+        return planets
+    if "split" not in header.original:
+        raise InputError(f"{header.where}: split '{split}' was asked for, but there is no column 'split'.")
+    names = as_text(header.table[header.original["split"]])[planets.row - 1]
+    if split not in names:
+        there = ", ".join(sorted(filter(None, set(names)))) or "none"
+        raise InputError(f"{header.where}: split '{split}' is not in the data; its splits are: {there}.")
+    return planets.at(np.flatnonzero(names == split))
 
 
-def join_discs(planets: Planets, discs: Mapping[str, np.ndarray]) -> Planets:
-    """The planets with the context of the disc that has the number of their system.
-
-    Raises:
-        InputError: no disc fits any system.
-    """
-    unknown = np.full(len(CONTEXT), np.nan)
-    context = np.stack([discs.get(str(name), unknown) for name in planets.system])
-    missing = np.isnan(context[:, 0])
-    if missing.all():
-        raise InputError(
-            f"None of the systems (the first is '{planets.system[0]}') has a disc; disc and planet tables must "
-            f"share their numbers."
-        )
-    note = (f"{len(set(planets.system[missing]))} systems have no disc.",) if missing.any() else ()
-    context = np.where(np.isnan(context), planets.context, context)
-    return dataclasses.replace(planets, context=context, notes=(*planets.notes, *note))
+def _with_discs(planets: Planets, discs: Path) -> Planets:
+    """The planets with the discs of a file; what the table itself says of a star stands where the file is silent."""
+    context = context_of(read_discs(discs), planets.system)
+    lonely = len(set(planets.system[np.isnan(context[:, 0])]))
+    notes = (*planets.notes, *([f"{lonely} systems have no disc."] if lonely else []))
+    return dataclasses.replace(planets, context=np.where(np.isnan(context), planets.context, context), notes=notes)
 
 
 def to_systems(planets: Planets) -> tuple[System, Table]:
@@ -456,36 +418,8 @@ def find_host(planets: Planets, name: str) -> str:
     Raises:
         InputError: the table has no such star; the nearest names are given.
     """
-    plain = lambda text: re.sub(r"[\s_]+", "", text).lower()  # noqa: E731
-    names = {plain(alias): host for alias, host in reversed([*_all_names(planets)])}
-    for wanted in (name, host_of(name)):
-        if plain(wanted) in names:
-            return names[plain(wanted)]
-    near = [names[n] for n in difflib.get_close_matches(plain(host_of(name)), names, n=3)]
-    hint = (
-        f"did you mean {' or '.join(dict.fromkeys(near))}?"
-        if near
-        else f"its first stars are {', '.join(planets.hosts()[:5])}."
-    )
-    raise InputError(f"The table has no star '{name}'; {hint}")
+    pairs = list(zip(map(str, planets.system), planets.aliases, strict=True))
+    return star_meant(name, [(n, star) for star, more in pairs for n in (star, *filter(None, more.split("|")))])
 
 
-def _all_names(planets: Planets):
-    for host, aliases in zip(planets.system, planets.aliases, strict=True):
-        yield str(host), str(host)
-        for alias in filter(None, aliases.split("|")):
-            yield alias, str(host)
-
-
-__all__ = [
-    "Planets",
-    "find_host",
-    "host_of",
-    "join_discs",
-    "left_out",
-    "letter_of",
-    "read_discs",
-    "read_planets",
-    "read_table",
-    "to_systems",
-]
+__all__ = ["Planets", "find_host", "left_out", "read_planets", "read_table", "to_systems"]

@@ -297,7 +297,8 @@ def explain(run: Path, data: Path, out: Path, options: config.Explain) -> Report
 
 def _planets(data: Path, options: config.Data) -> Planets:
     units = {name: getattr(options, f"{name}_unit") for name in ("a", "period", "mass", "radius")}
-    return read_planets(data, units={k: v for k, v in units.items() if v}, discs=options.discs)
+    given = {name: value for name, value in units.items() if value}
+    return read_planets(data, units=given, discs=options.discs, split=options.split)
 
 
 def _continuous(run: Path) -> Any:

@@ -10,14 +10,9 @@ from hypothesis import strategies as st
 
 from jaxastro.errors import InputError
 from jaxastro.systems.planetary_systems.columns import parse_cell
-from jaxastro.systems.planetary_systems.data import (
-    find_host,
-    host_of,
-    letter_of,
-    read_discs,
-    read_planets,
-    to_systems,
-)
+from jaxastro.systems.planetary_systems.data import find_host, read_planets, to_systems
+from jaxastro.systems.planetary_systems.discs import read_discs
+from jaxastro.systems.planetary_systems.names import host_of, letter_of
 from jaxastro.systems.planetary_systems.observation import LIMIT, MINIMUM, VALUE, observe
 from jaxastro.systems.planetary_systems.simulate import PodSim, as_table
 
@@ -182,6 +177,17 @@ def test_continuation_rows_belong_to_the_star_above(tmp_path):
     assert list(planets.letter) == ["c", "d", "b"]
     np.testing.assert_allclose(planets.radius.value, np.array([0.0145, 0.0144, 0.0319]) * 0.98 * 109.1, rtol=1e-3)
     assert any("holds no numbers" in note for note in planets.notes)
+
+
+def test_rows_of_one_split(tmp_path):
+    path = write(tmp_path, "hostname,pl_orbsmax,pl_masse,split\nA,1,2,train\nB,3,4,test\nA,5,6,train\n")
+    planets = read_planets(path, split="train")
+    np.testing.assert_array_equal(planets.a.value, [1, 5])
+    assert len(read_planets(path)) == 3
+    with pytest.raises(InputError, match=r"split 'tset' is not in the data; its splits are: test, train\."):
+        read_planets(path, split="tset")
+    with pytest.raises(InputError, match=r"there is no column 'split'"):
+        read_planets(write(tmp_path, HEAD + "A,1,2\n"), split="test")
 
 
 def test_a_system_without_all_masses_is_left_out_whole(tmp_path):
