@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from jaxastro.systems.planetary_systems.layout import KNOWN, Known, System
 
-NONE_SHOWN = 0.5
+NONE_SHOWN = 0.7
 """How often nothing is shown; otherwise k planets are, with probability proportional to 1/k."""
 
 

@@ -24,7 +24,16 @@ from jaxastro.nn.transformer import Cache, Decoder, extend
 from jaxastro.systems.planetary_systems.layout import CONTEXT, Known, System
 from jaxastro.systems.planetary_systems.sampling import Condition
 from jaxastro.systems.planetary_systems.sharpness import Sharpness
-from jaxastro.systems.planetary_systems.walk import Ahead, Behind, all_behind, log_spacing, look_ahead, nothing_behind
+from jaxastro.systems.planetary_systems.walk import (
+    FINE,
+    Ahead,
+    Behind,
+    all_behind,
+    log_spacing,
+    look_ahead,
+    nothing_behind,
+    waves,
+)
 
 STOP, HIDDEN, GIVEN = 0, 1, 2
 COMMENSURATE = (8 / 7, 7 / 6, 6 / 5, 5 / 4, 4 / 3, 7 / 5, 3 / 2, 5 / 3, 2 / 1, 3 / 1)
@@ -76,6 +85,9 @@ class Member(eqx.Module):
     spacing: MixtureHead
     mass_mlp: eqx.nn.MLP
     log_mass: MixtureHead
+    first_spacing: MixtureHead
+    first_mass_mlp: eqx.nn.MLP
+    first_log_mass: MixtureHead
     radius_mlp: eqx.nn.MLP
     log_radius: MixtureHead
     context_mean: tuple[float, ...] = eqx.field(static=True)
@@ -94,7 +106,7 @@ class Member(eqx.Module):
         context_sd: tuple[float, ...] = (1.0,) * len(CONTEXT),
         key: PRNGKeyArray,
     ):
-        keys = iter(jax.random.split(key, 10))
+        keys = iter(jax.random.split(key, 13))
         mlp = lambda size, out, final=None: eqx.nn.MLP(  # noqa: E731
             size, out, width, 1, jax.nn.gelu, final or (lambda x: x), key=next(keys)
         )
@@ -102,11 +114,15 @@ class Member(eqx.Module):
             size, components, low=low, high=high, floor=0.002, **more, key=next(keys)
         )
         self.decoder = Decoder(width, layers, heads, dropout=dropout, key=next(keys))
-        self.embed, self.embed_context, self.embed_known = mlp(14, width), mlp(2 * len(CONTEXT), width), mlp(9, width)
+        self.embed, self.embed_context, self.embed_known = mlp(44, width), mlp(2 * len(CONTEXT), width), mlp(9, width)
         self.kind = eqx.nn.Linear(width, 3, key=next(keys))
-        self.spacing = head(width, -2.5, 0.5, anchors=ANCHORS, anchor_sd=0.005)
-        self.mass_mlp, self.log_mass = mlp(width + 10, width, jax.nn.gelu), head(width, -1.0, 3.0, edge=mass_edge)
-        self.radius_mlp, self.log_radius = mlp(width + 10, width, jax.nn.gelu), head(width, -0.3, 1.2)
+        self.spacing = head(width, -2.0, 0.2, anchors=ANCHORS, anchor_sd=0.005)
+        self.mass_mlp, self.log_mass = mlp(width + 22, width, jax.nn.gelu), head(width, -1.0, 3.0, edge=mass_edge)
+        # The first planet follows nothing: heads of its own learn its place and mass better.
+        self.first_spacing = head(width, -0.15, 0.55, anchors=ANCHORS)
+        self.first_mass_mlp = mlp(width + 26, width, jax.nn.gelu)
+        self.first_log_mass = head(width, -1.0, 3.0, edge=mass_edge)
+        self.radius_mlp, self.log_radius = mlp(width + 22, width, jax.nn.gelu), head(width, -0.3, 1.2)
         self.context_mean, self.context_sd = tuple(context_mean), tuple(context_sd)
 
     def known_tokens(self, known: Known) -> Float[Array, "known width"]:
@@ -130,16 +146,19 @@ class Member(eqx.Module):
 
     def next_spacing(self, h: Float[Array, " width"], index: Int[Array, ""]) -> Mixture:
         """Density of log10 of the distance in dex to the next hidden planet, before it is cut off."""
-        return self.spacing(h, anchored=index > 0)
+        first, later = self.first_spacing(h, anchored=False), self.spacing(h)
+        return jax.tree.map(lambda a, b: jnp.where(index > 0, b, a), first, later)
 
     def next_mass(self, h, behind: Behind, log_a: Float[Array, ""], given: Float[Array, " 8"]) -> Mixture:
         """Density of the log mass of a planet at `log_a`; `given` is what was measured of it, or zero."""
         place = jnp.stack([log_a, log_spacing(behind.log_a, log_a) + 1])
-        return self.log_mass(self.mass_mlp(jnp.concatenate([h, place, given])))
+        later = self.log_mass(self.mass_mlp(jnp.concatenate([h, waves(place), given])))
+        first = self.first_log_mass(self.first_mass_mlp(jnp.concatenate([h, waves(place, FINE), given])))
+        return jax.tree.map(lambda a, b: jnp.where(behind.index > 0, b, a), first, later)
 
     def next_radius(self, h, log_a: Float[Array, ""], log_mass: Float[Array, ""], given: Float[Array, " 8"]) -> Mixture:
         """Density of the log radius of a planet at `log_a` of `log_mass`."""
-        return self.log_radius(self.radius_mlp(jnp.concatenate([h, jnp.stack([log_a, log_mass]), given])))
+        return self.log_radius(self.radius_mlp(jnp.concatenate([h, waves(jnp.stack([log_a, log_mass])), given])))
 
     def hidden(
         self, system: System, behind: Behind, ahead: Ahead, key: PRNGKeyArray | None

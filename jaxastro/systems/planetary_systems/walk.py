@@ -11,6 +11,8 @@ from jaxastro.systems.planetary_systems.layout import INNER, OUTER, Known, Syste
 
 SMALL = -1.0
 """log10 Earth masses added to sums of masses, so that their logarithm exists before the first planet."""
+BROAD, FINE = (1.0, 2.0, 4.0), (1.0, 2.0, 4.0, 8.0)
+"""Frequencies of `waves` in radians per dex."""
 
 
 class Behind(NamedTuple):
@@ -28,19 +30,11 @@ class Behind(NamedTuple):
         total = jnp.logaddexp(self.total * math.log(10), log_mass * math.log(10)) / math.log(10)
         return Behind(self.index + 1, log_a, log_mass, self.log_a, total, jnp.maximum(self.largest, log_mass))
 
-    def features(self) -> Float[Array, " 6"]:
-        """Six numbers of order one, zero before the first planet."""
-        numbers = jnp.stack(
-            [
-                self.index / 10,
-                self.log_a,
-                self.log_mass,
-                log_spacing(self.before, self.log_a) + 1,
-                self.total,
-                self.largest,
-            ]
-        )
-        return jnp.where(self.index > 0, numbers, 0.0)
+    def features(self) -> Float[Array, " 36"]:
+        """Numbers of order one, zero before the first planet."""
+        spacing = log_spacing(self.before, self.log_a) + 1
+        numbers = waves(jnp.stack([self.log_a, self.log_mass, spacing, self.total, self.largest]))
+        return jnp.where(self.index > 0, jnp.append(numbers, self.index / 10), 0.0)
 
 
 class Ahead(NamedTuple):
@@ -61,6 +55,12 @@ class Ahead(NamedTuple):
         near = jnp.stack([self.left / 4, log_spacing(log_a, self.limit)])
         known = jnp.concatenate([near, self.value[1:], self.error[1:], self.present[1:].astype(near.dtype)])
         return jnp.where(self.left > 0, known, 0.0)
+
+
+def waves(x: Float[Array, " number"], radians: tuple[float, ...] = BROAD) -> Float[Array, " feature"]:
+    """The numbers with sines and cosines of them, along which a small network bends faster than along the numbers."""
+    phase = jnp.outer(x, jnp.asarray(radians, x.dtype)).ravel()
+    return jnp.concatenate([x, jnp.sin(phase), jnp.cos(phase)])
 
 
 def log_spacing(inner: Float[Array, "*batch"], outer: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
