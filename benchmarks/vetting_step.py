@@ -17,15 +17,16 @@ from harness import Variant, compare
 
 from jaxastro.systems.vetting.data import Example
 from jaxastro.systems.vetting.model import Layout, Network
+from jaxastro.systems.vetting.training import trainable
 
 BATCH, STEPS, WIDTH = 128, 40, 64
-LAYOUT = Layout({"global": (201, 1), "main": (61, 1)}, (4, 9))
+LAYOUT = Layout({"global": (201, 1), "main": (61, 1)}, 4)
 
 
 def make_data() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     whole, main = (rng.normal(size=(STEPS, BATCH, n)).astype(np.float32) for n in (201, 61))
-    scalars = rng.normal(size=(STEPS, BATCH, 4, 9)).astype(np.float32)
+    scalars = rng.normal(size=(STEPS, BATCH, 4)).astype(np.float32)
     return whole, main, scalars, rng.integers(0, 4, (STEPS, BATCH))
 
 
@@ -37,7 +38,7 @@ def ours(data):
         scalars, np.ones((STEPS, BATCH, 4), bool),
     )  # fmt: skip
     model = Network(LAYOUT, 4, branch_dropout=0.0, key=jax.random.key(0))
-    params, static = eqx.partition(model, eqx.is_inexact_array)
+    params, static = eqx.partition(model, trainable(model))
     optimizer = optax.adam(1e-3)
 
     def step(carry, batch):
@@ -80,7 +81,8 @@ def theirs(data):
         def __init__(self):
             super().__init__()
             self.whole, self.main = Encoder(201, (16, 32, 64, 64)), Encoder(61, (16, 32, 64))
-            self.scalars = nn.Sequential(nn.Linear(40, 128), nn.GELU(), nn.Linear(128, WIDTH))
+            self.embedding, self.offset = nn.Parameter(torch.randn(4, 10, 4)), nn.Parameter(torch.randn(4, 4))
+            self.scalars = nn.Sequential(nn.Linear(16, 128), nn.GELU(), nn.Linear(128, WIDTH))
             self.tokens = nn.Parameter(torch.zeros(3, WIDTH))
             self.head = nn.Sequential(
                 nn.GELU(), nn.Dropout(0.2), nn.Linear(3 * WIDTH, 128), nn.GELU(), nn.Dropout(0.2),
@@ -88,10 +90,15 @@ def theirs(data):
             )  # fmt: skip
 
         def forward(self, whole, main, scalars):
-            known = torch.ones_like(scalars[..., :1])
-            parts = [self.whole(whole), self.main(main), self.scalars(torch.cat([scalars, known], -1).flatten(1))]
+            z = scalars[..., None]
+            between = torch.clip((z - knots[:-1]) / (knots[1:] - knots[:-1]), 0, 1) - 0.5
+            features = torch.cat([4 * torch.tanh(z / 4), between, torch.ones_like(z)], -1)
+            numbers = torch.einsum("bsf,sfn->bsn", features, self.embedding) + self.offset
+            numbers = nn.functional.gelu(numbers).flatten(1)
+            parts = [self.whole(whole), self.main(main), self.scalars(numbers)]
             return self.head(torch.stack(parts, 1).flatten(1))
 
+    knots = torch.linspace(-2, 2, 9)
     tensors = [torch.from_numpy(x) for x in data]
     net = Net()
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)

@@ -20,7 +20,7 @@ from jaxastro.systems.vetting.presets import AstroNet
 
 pytestmark = pytest.mark.core
 
-LAYOUT = Layout({"global": (101, 1), "main": (31, 1)}, (3, 2))
+LAYOUT = Layout({"global": (101, 1), "main": (31, 1)}, 3)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +41,7 @@ def signal(key):
     a, b, c = jax.random.split(key, 3)
     present = {"global": jnp.array(True), "main": jnp.array(True)}
     views = {"global": jax.random.normal(a, (101, 1)), "main": jax.random.normal(b, (31, 1))}
-    return Example(views, present, jax.random.normal(c, (3, 2)), jnp.array([True, True, False]))
+    return Example(views, present, jax.random.normal(c, (3,)), jnp.array([True, True, False]))
 
 
 def pod(key):

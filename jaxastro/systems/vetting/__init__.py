@@ -5,10 +5,12 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "bookkeeping": ["Vetted", "completeness", "effectiveness", "rates", "read_robovetter", "reliability"],
         "config": ["CITATION", "TITLE", "VERBS"],
         "data": ["Example", "Signals"],
         "ephemeris": ["Ephemeris"],
         "from_curves": ["signals_from_curves"],
+        "light_curve_score": ["score_of_change", "scores_of_samples", "sensitivity"],
         "lightcurve": ["LightCurve", "light_curve", "read_light_curve"],
         "model": ["Network"],
         "pages": ["attribution", "contributions", "write_page"],

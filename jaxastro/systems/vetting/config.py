@@ -105,6 +105,8 @@ class Predict(Data):
     period: float | None = option(None, "orbital period [day] of a signal in one light curve")
     t0: float | None = option(None, "centre of one transit, in the time system of the light curve")
     duration: float | None = option(None, "transit duration [hour, or --duration-unit]")
+    period_error: float = option(0.0, "standard error of --period [day]: adds what it and --t0-error leave open")
+    t0_error: float = option(0.0, "standard error of --t0 [day]")
     planet_fraction: float | None = option(None, "fraction of positives in the user's population")
     coverage: float | None = option(None, "add the label set that holds the true label with this probability")
 

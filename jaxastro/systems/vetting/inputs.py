@@ -1,4 +1,4 @@
-"""From signals of any file to the arrays of one network: which views and scalars it knows, and how they are scaled."""
+"""From signals of any file to the arrays of one network: which views and scalars it knows."""
 
 import dataclasses
 from typing import Any
@@ -9,7 +9,6 @@ from jaxastro.errors import InputError
 from jaxastro.systems.vetting.data import Example, Signals
 from jaxastro.systems.vetting.model import BRANCHES, Layout
 from jaxastro.systems.vetting.recipe import Recipe
-from jaxastro.systems.vetting.scaler import Scaler
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,13 +19,11 @@ class Inputs:
         recipe: how the views were made.
         views: (bins, channels) of the views used, by name.
         scalar_names: of the scalars used.
-        scaler: constants of the training rows.
     """
 
     recipe: Recipe
     views: dict[str, tuple[int, int]]
     scalar_names: tuple[str, ...]
-    scaler: Scaler
 
     @classmethod
     def fit(cls, signals: Signals, *, use: str = "all", global_bins: int = 301) -> "Inputs":
@@ -44,13 +41,12 @@ class Inputs:
         names = tuple(signals.scalar_names[i] for i in pick)
         if not views and not names:
             raise InputError(f"The signals have nothing to train on with use = '{use}'; give views or scalars.")
-        scaler = Scaler.fit(signals.examples.scalars[:, pick], signals.examples.scalar_present[:, pick])
-        return cls(signals.recipe, views, names, scaler)
+        return cls(signals.recipe, views, names)
 
     @property
     def layout(self) -> Layout:
         """What the network is built for."""
-        return Layout(dict(self.views), (len(self.scalar_names), self.scaler.features))
+        return Layout(dict(self.views), len(self.scalar_names))
 
     def __call__(self, signals: Signals) -> Example:
         """The examples of `signals` as the network takes them: known views and scalars only, the rest marked missing.
@@ -78,7 +74,7 @@ class Inputs:
             if name in index:
                 values[:, column] = source.scalars[:, index[name]]
                 there[:, column] = source.scalar_present[:, index[name]]
-        return Example(views, present, self.scaler(values), there)
+        return Example(views, present, values.astype(np.float32), there)
 
     def as_dict(self) -> dict[str, Any]:
         """All constants as plain JSON types, for the model card."""
@@ -86,7 +82,6 @@ class Inputs:
             "recipe": self.recipe.as_dict(),
             "views": {name: list(shape) for name, shape in self.views.items()},
             "scalar_names": list(self.scalar_names),
-            "scaler": self.scaler.as_dict(),
         }
 
     @classmethod
@@ -96,7 +91,6 @@ class Inputs:
             Recipe.from_dict(values["recipe"]),
             {name: (shape[0], shape[1]) for name, shape in values["views"].items()},
             tuple(values["scalar_names"]),
-            Scaler.from_dict(values["scaler"]),
         )
 
 

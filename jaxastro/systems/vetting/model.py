@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from jaxastro.nn.conv import Conv1d, max_pool
 from jaxastro.systems.vetting.data import Example
+from jaxastro.systems.vetting.scaler import Scaler
 
 # A branch is what is shown or hidden as one: odd and even transits only mean something together.
 BRANCHES = {
@@ -20,16 +21,16 @@ SCALARS = "scalars"
 
 
 class Layout(NamedTuple):
-    """What the examples hold: bins and channels by view, and (scalars, features of each)."""
+    """What the examples hold: bins and channels by view, and how many scalars."""
 
     views: dict[str, tuple[int, int]]
-    scalars: tuple[int, int]
+    scalars: int
 
     @property
     def branches(self) -> tuple[str, ...]:
         """The branches that these examples have."""
         views = tuple(b for b, views in BRANCHES.items() if all(v in self.views for v in views))
-        return views + ((SCALARS,) if self.scalars[0] else ())
+        return views + ((SCALARS,) if self.scalars else ())
 
 
 class ViewEncoder(eqx.Module):
@@ -54,12 +55,36 @@ class ViewEncoder(eqx.Module):
         return self.dense(x.reshape(-1))
 
 
+class ScalarEncoder(eqx.Module):
+    """All scalars as a vector: a few numbers from the features of each, then dense layers over all of them."""
+
+    scaler: Scaler
+    embedding: Float[Array, "scalar feature number"]
+    offset: Float[Array, "scalar number"]
+    dense: eqx.nn.MLP
+
+    def __init__(self, scaler: Scaler, width: int, *, numbers: int = 4, hidden: int = 128, key: PRNGKeyArray):
+        count, knots = scaler.knots.shape
+        keys = jax.random.split(key, 3)
+        self.scaler = scaler
+        self.embedding = jax.random.normal(keys[0], (count, knots + 1, numbers)) / (knots + 1) ** 0.5
+        self.offset = 0.1 * jax.random.normal(keys[1], (count, numbers))
+        self.dense = eqx.nn.MLP(count * numbers, width, hidden, 1, jax.nn.gelu, key=keys[2])
+
+    def __call__(self, scalars: Float[Array, "scalar"], known: Bool[Array, "scalar"]) -> Float[Array, "width"]:
+        """The vector of the scalars of one signal; unknown ones count as features of zero and as such."""
+        features = jnp.where(known[:, None], self.scaler(scalars), 0)
+        features = jnp.concatenate([features, known[:, None].astype(features.dtype)], -1)
+        numbers = jnp.einsum("sf,sfn->sn", features, self.embedding) + self.offset
+        return self.dense(jax.nn.gelu(numbers).reshape(-1))
+
+
 class Network(eqx.Module):
     """A classifier of one example: logits of every class.
 
     Attributes:
         encoders: one per view branch, in the order of `branches`.
-        scalar_encoder: dense layers over scalars and their presence; None without scalars.
+        scalar_encoder: over scalars and their presence; None without scalars.
         tokens: (branch, width), what stands for a branch that is missing, dropped or hidden.
         head: fusion of the branch vectors.
         branches: names, in the order of `tokens`.
@@ -67,7 +92,7 @@ class Network(eqx.Module):
     """
 
     encoders: tuple[ViewEncoder, ...]
-    scalar_encoder: eqx.nn.MLP | None
+    scalar_encoder: ScalarEncoder | None
     tokens: Float[Array, "branch width"]
     head: tuple[eqx.nn.Linear, ...]
     dropout: eqx.nn.Dropout
@@ -84,6 +109,7 @@ class Network(eqx.Module):
         hidden: int = 128,
         dropout: float = 0.2,
         branch_dropout: float = 0.1,
+        scaler: Scaler | None = None,
         key: PRNGKeyArray,
     ):
         self.branches = layout.branches
@@ -96,10 +122,8 @@ class Network(eqx.Module):
                 channels *= len(BRANCHES[branch])
                 encoders.append(ViewEncoder(bins, channels, width, few, key=next(keys)))
         self.encoders = tuple(encoders)
-        count, features = layout.scalars
-        self.scalar_encoder = (
-            eqx.nn.MLP(count * (features + 1), width, 128, 1, jax.nn.gelu, key=next(keys)) if count else None
-        )
+        scaler = Scaler.plain(layout.scalars) if scaler is None else scaler
+        self.scalar_encoder = ScalarEncoder(scaler, width, key=next(keys)) if layout.scalars else None
         self.tokens = 0.1 * jax.random.normal(next(keys), (len(self.branches), width))
         sizes = (len(self.branches) * width, hidden, hidden, classes)
         self.head = tuple(eqx.nn.Linear(a, b, key=next(keys)) for a, b in pairwise(sizes))
@@ -112,7 +136,7 @@ class Network(eqx.Module):
         """The logits of the classes.
 
         Args:
-            example: one signal, its scalars already turned into features.
+            example: one signal.
             key: of dropout; none in inference mode.
             keep: branches to show; the others are hidden behind their tokens.
         """
@@ -132,9 +156,7 @@ class Network(eqx.Module):
             vectors.append(encoder(jnp.concatenate([example.views[v] for v in views], axis=-1)))
             present.append(jnp.all(jnp.stack([jnp.asarray(example.view_present[v]) for v in views])))
         if self.scalar_encoder is not None:
-            known = example.scalar_present[:, None]
-            features = jnp.concatenate([jnp.where(known, example.scalars, 0), known.astype(jnp.float32)], -1)
-            vectors.append(self.scalar_encoder(features.reshape(-1)))
+            vectors.append(self.scalar_encoder(example.scalars, example.scalar_present))
             present.append(example.scalar_present.any())
         return jnp.stack(vectors), jnp.stack(present)
 

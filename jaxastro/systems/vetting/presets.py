@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from jaxastro.nn.conv import Conv1d, max_pool
 from jaxastro.systems.vetting.data import Example
 from jaxastro.systems.vetting.model import Layout
+from jaxastro.systems.vetting.scaler import Scaler
 
 WATSON_SCALARS = (9, 1, 2)  # of the transit, of the source offset, of the star
 
@@ -86,15 +87,24 @@ class WatsonNet(eqx.Module):
     focus: dict[str, Focus]
     head: tuple[eqx.nn.Linear, ...]
     dropout: eqx.nn.Dropout
+    scaler: Scaler
     branches: tuple[str, ...] = eqx.field(static=True)
     scalars: tuple[int, ...] = eqx.field(static=True)
     branch_dropout: float = eqx.field(static=True)
 
     def __init__(
-        self, layout: Layout, classes: int, *, dropout: float = 0.1, branch_dropout: float = 0.1, key: PRNGKeyArray
+        self,
+        layout: Layout,
+        classes: int,
+        *,
+        dropout: float = 0.1,
+        branch_dropout: float = 0.1,
+        scaler: Scaler | None = None,
+        key: PRNGKeyArray,
     ):
         keys = iter(jax.random.split(key, 16))
-        count = layout.scalars[0]
+        count = layout.scalars
+        self.scaler = Scaler.plain(count) if scaler is None else scaler
         self.scalars = WATSON_SCALARS if count == sum(WATSON_SCALARS) else (count, 0, 0)
         self.branches = tuple(layout.views)
         size = self.scalars[2]
@@ -149,7 +159,7 @@ class WatsonNet(eqx.Module):
         return jnp.concatenate([jnp.zeros(1), logits]) if len(logits) == 1 else logits
 
     def _scalars(self, example: Example) -> list[Float[Array, "scalar"]]:
-        known = jnp.where(example.scalar_present, example.scalars[:, 0], 0)
+        known = jnp.where(example.scalar_present, self.scaler(example.scalars)[:, 0], 0)
         first, second = self.scalars[0], self.scalars[0] + self.scalars[1]
         return [known[:first], known[first:second], known[second:]]
 

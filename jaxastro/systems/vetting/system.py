@@ -22,9 +22,11 @@ from jaxastro.systems.vetting.data import Signals
 from jaxastro.systems.vetting.ephemeris import Ephemeris
 from jaxastro.systems.vetting.from_curves import signals_from_curves
 from jaxastro.systems.vetting.inputs import Inputs
+from jaxastro.systems.vetting.light_curve_score import score_of_change, scores_of_samples
 from jaxastro.systems.vetting.lightcurve import LightCurve, read_light_curve
 from jaxastro.systems.vetting.readers import read
 from jaxastro.systems.vetting.recipe import Recipe
+from jaxastro.systems.vetting.scaler import Scaler
 from jaxastro.systems.vetting.simulate import simulate_curves, simulated_signals, write_curves
 from jaxastro.systems.vetting.training import Trained, train_ensemble
 from jaxastro.systems.vetting.vetter import Meaning, Scored, Vetter, decide
@@ -114,9 +116,13 @@ def predict(run: Path, data: Path, options: config.Predict) -> Table:
     """Probability, spread, class and flag of every row of `data`, after its identities."""
     vetter = _restored(run)
     signals = load(data, options, vetter.meaning.inputs)
-    return prediction_table(
+    table = prediction_table(
         vetter, signals, vetter.score(signals), options, _calibration_rows(run) if options.coverage else None
     )
+    if options.period_error or options.t0_error:
+        spread = _spread_of_ephemeris(vetter, data, options, signals)
+        table.add_column(spread, table.index_column("class"), "p_ephemeris_std")
+    return table
 
 
 def explain(run: Path, data: Path, out: Path, options: config.Explain) -> Report:
@@ -181,9 +187,10 @@ def restore(card: dict[str, Any]) -> Vetter:
     meaning = _meaning_of(card["preprocessing"])
     layout = meaning.inputs.layout
     count = card["preprocessing"]["members"]
+    scaler = Scaler.plain(layout.scalars)
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), count))
     members = eqx.filter_eval_shape(
-        eqx.filter_vmap(lambda key: training.build(layout, len(meaning.classes), options, key)), keys
+        eqx.filter_vmap(lambda key: training.build(layout, len(meaning.classes), options, scaler, key)), keys
     )
     kind = {"temperature": stats.Temperature, "platt": stats.Platt, "beta": stats.Beta, "isotonic": stats.Isotonic}
     shape = (card["preprocessing"]["knots"],) if options.calibration == "isotonic" else ()
@@ -221,13 +228,30 @@ def one_signal(data: Path, options: config.Predict, recipe: Recipe | None) -> Si
     Raises:
         InputError: a part of the ephemeris is missing or not positive.
     """
+    curve, ephemeris = _curve_and_ephemeris(data, options)
+    return signals_from_curves([curve], [ephemeris], recipe=recipe, table=Table({"object": [data.name]}))
+
+
+def _curve_and_ephemeris(data: Path, options: config.Predict) -> tuple[LightCurve, Ephemeris]:
     missing = [f"--{name}" for name in ("period", "t0", "duration") if getattr(options, name) is None]
     if missing or options.period is None or options.t0 is None or options.duration is None:
         raise InputError(f"A signal in a light curve needs {', '.join(missing)} as well.")
     curve = read_light_curve(data, time_system=options.time_system)
     hours = options.duration * {"auto": 1.0, "hours": 1.0, "days": 24.0, "minutes": 1 / 60}[options.duration_unit]
-    ephemeris = Ephemeris(options.period, _bjd(options.t0, curve, options.time_system), hours / 24)
-    return signals_from_curves([curve], [ephemeris], recipe=recipe, table=Table({"object": [data.name]}))
+    return curve, Ephemeris(options.period, _bjd(options.t0, curve, options.time_system), hours / 24)
+
+
+def _spread_of_ephemeris(vetter: Vetter, data: Path, options: config.Predict, signals: Signals) -> list[float]:
+    """The standard deviation of the score over 200 ephemerides within their errors; NaN for a row with a flag."""
+    if options.period_error < 0 or options.t0_error < 0:
+        raise InputError("--period-error and --t0-error are standard errors in days; they cannot be negative.")
+    if options.period is None:
+        raise InputError("--period-error and --t0-error are for one light curve; give --period, --t0 and --duration.")
+    if signals.flags[0]:
+        return [np.nan]
+    score = score_of_change(vetter, *_curve_and_ephemeris(data, options), signals)
+    draws = np.random.default_rng(0).normal(size=(2, 200))
+    return [float(scores_of_samples(score, options.period_error * draws[0], options.t0_error * draws[1]).std())]
 
 
 def _bjd(t0: float, curve: LightCurve, time_system: str) -> float:

@@ -16,9 +16,11 @@ from jaxastro.systems.vetting.data import Example, Signals
 from jaxastro.systems.vetting.inputs import Inputs
 from jaxastro.systems.vetting.model import Layout, Network
 from jaxastro.systems.vetting.presets import AstroNet, WatsonNet
+from jaxastro.systems.vetting.scaler import Scaler, constants
 from jaxastro.systems.vetting.vetter import Meaning, Vetter, member_probabilities
 from jaxastro.train import adamw, fit_members, mesh_of
 
+INNER = 10  # folds inside an outer one, of which each member holds out one
 PLANET_LABELS = ("PC", "CP", "KP", "CONFIRMED", "CANDIDATE", "APC", "planet")
 
 
@@ -86,7 +88,7 @@ def make_folds(groups: np.ndarray, labels: np.ndarray, *, members: int, outer: i
     rows, held_out, scored = [], [], []
     for fold in range(outer):
         inside = np.flatnonzero(quoted != fold)
-        inner = stats.grouped_folds(groups[inside], labels[inside], k=max(members, 2), seed=seed + 1 + fold)
+        inner = stats.grouped_folds(groups[inside], labels[inside], k=max(members, INNER), seed=seed + 1 + fold)
         for k in range(members):
             rows.append(inside[inner != k])
             held_out.append(inside[inner == k])
@@ -101,16 +103,24 @@ def _common(groups: np.ndarray, labels: np.ndarray, least: int) -> np.ndarray:
     return np.where((stars < least)[number], np.argmax(stars), number)
 
 
-def build(layout: Layout, classes: int, options: config.Train, key: Any) -> Any:
-    """One untrained network of the chosen preset."""
+def build(layout: Layout, classes: int, options: config.Train, scaler: Scaler, key: Any) -> Any:
+    """One untrained network of the chosen preset, with the scaler of its training rows."""
     if options.preset == "watson":
-        return WatsonNet(layout, classes, branch_dropout=options.branch_dropout, dropout=options.dropout, key=key)
+        return WatsonNet(
+            layout, classes, branch_dropout=options.branch_dropout, dropout=options.dropout, scaler=scaler, key=key
+        )
     if options.preset == "astronet":
         return AstroNet(layout, classes, key=key)
     return Network(
         layout, classes, width=options.width, hidden=options.hidden, dropout=options.dropout,
-        branch_dropout=options.branch_dropout, key=key,
+        branch_dropout=options.branch_dropout, scaler=scaler, key=key,
     )  # fmt: skip
+
+
+def trainable(models: Any) -> Any:
+    """Which leaves of networks to train: all weights, none of the scalers' constants."""
+    fixed = lambda node: jax.tree.map(lambda _: False, node)  # noqa: E731
+    return jax.tree.map(lambda x: fixed(x) if constants(x) else eqx.is_inexact_array(x), models, is_leaf=constants)
 
 
 def decision_loss(positive: np.ndarray, label_weight: float) -> Any:
@@ -173,12 +183,16 @@ def train_ensemble(signals: Signals, options: config.Train, *, checkpoint: Path 
     inputs = Inputs.fit(signals, use=options.use, global_bins=options.global_bins)
     examples = inputs(signals)
     keys = jax.random.split(jax.random.key(options.seed), len(folds.rows))
-    models = eqx.filter_jit(eqx.filter_vmap(lambda key: build(inputs.layout, len(classes), options, key)))(keys)
+    scalers = [Scaler.fit(examples.scalars[rows], examples.scalar_present[rows]) for rows in folds.rows]
+    scalers = jax.tree.map(lambda *parts: jnp.stack(parts), *scalers)
+    make = lambda scaler, key: build(inputs.layout, len(classes), options, scaler, key)  # noqa: E731
+    models = eqx.filter_jit(eqx.filter_vmap(make))(scalers, keys)
     loss = decision_loss(np.isin(classes, positive), options.label_weight)
     fitted = fit_members(
         models, loss, (examples, number.astype(np.int32)), keys=keys, epochs=options.epochs,
         batch_size=options.batch_size, rows=folds.rows, validation=folds.held_out,
         optimizer=adamw(options.learning_rate, weight_decay=options.weight_decay), clip=5.0, monitor="decision",
+        trainable=trainable(models),
         ema=options.average or None, augment=augmentation(options), mesh=mesh_of("member"),
         checkpoint=checkpoint, progress=not options.quiet, label="training",
     )  # fmt: skip

@@ -76,7 +76,8 @@ def build_views(
         recipe: bins of each view and what to clip (`kind` must be `watson`).
         width: most cadences in one detrending window (static).
         detrend: divide by the biweight trend first.
-        soft: share each cadence between the two nearest bins in proportion (instead of giving it to one bin).
+        soft: share each cadence between the two nearest bins in proportion (instead of giving it to one bin), and let
+            the cadences that a depth is measured on fade out over a bin.
         period_shift: days to add to the period; only with `soft` does it have a gradient.
         epoch_shift: days to add to the epoch.
     """
@@ -84,9 +85,12 @@ def build_views(
     period = folded.period + period_shift
     half = jnp.minimum(recipe.focus_durations * folded.duration, period / 4)
     from_secondary = jnp.where(tau > 0, tau - period / 2, tau + period / 2)
-    in_main, in_secondary = jnp.abs(tau) < half, jnp.abs(from_secondary) < half
-    protected = (jnp.abs(tau) < 0.75 * folded.duration) | (jnp.abs(from_secondary) < 0.75 * folded.duration)
-    protected &= 6 * folded.duration < period  # else nothing is left to fit a trend to
+    bins, focus = recipe.bins["global"], recipe.bins["main"]
+    reach = half * (1 + 1 / focus) if soft else half  # softly, a cadence beyond the edge still shares in the last bin
+    in_main, in_secondary = jnp.abs(tau) < reach, jnp.abs(from_secondary) < reach
+    # From the reported ephemeris: a shift of it must not move cadences in and out of the trend.
+    from_middle = jnp.minimum(jnp.abs(folded.tau), folded.period / 2 - jnp.abs(folded.tau))
+    protected = (from_middle < 0.75 * folded.duration) & (6 * folded.duration < folded.period)  # else no trend is left
     use = folded.keep & ~protected
 
     series = [folded.flux]
@@ -106,16 +110,19 @@ def build_views(
         flat = flat / (1 + trends[0])
     sigma, keep = _clip(flat, keep, protected, recipe.clip_sigma)
 
-    bins, focus = recipe.bins["global"], recipe.bins["main"]
     phase = tau / period + 0.75
-    whole = _bin(phase - jnp.floor(phase), flat, keep, bins, soft)
+    whole = _bin(phase - jnp.floor(phase), flat, keep, bins, soft, cyclic=True)
     x = jnp.where(in_main, tau, from_secondary) / (2 * half) + 0.5
     slot = jnp.where(in_main, folded.number % 2, 2)  # even, odd, secondary
     focused = _bin(x, flat, keep & (in_main | in_secondary), focus, soft, slot)
     even, odd, secondary = focused
     main = even + odd
 
-    centre = keep & (jnp.abs(tau) < folded.duration / 4)
+    def middle(offset):  # the inner half of a transit; softly, its edges are as wide as a bin
+        inner = folded.duration / 4 - jnp.abs(offset)
+        return keep * (jnp.clip(inner * focus / (2 * half) + 0.5, 0, 1) if soft else inner > 0)
+
+    centre = middle(tau)
     depth, depth_error = _depth(flat, centre, sigma)
     scale = jnp.maximum(depth, jnp.maximum(depth_error, 1e-7))
     views, present = {}, {}
@@ -129,9 +136,9 @@ def build_views(
         views["ghost"], present["ghost"] = _view(_bin(x, others[-1], ghost_keep & in_main, focus, soft)[0], scale)
 
     odd_transit = folded.number % 2 == 1
-    odd_depth, odd_error = _depth(flat, centre & odd_transit, sigma)
-    even_depth, even_error = _depth(flat, centre & ~odd_transit, sigma)
-    second, second_error = _depth(flat, keep & (jnp.abs(from_secondary) < folded.duration / 4), sigma)
+    odd_depth, odd_error = _depth(flat, centre * odd_transit, sigma)
+    even_depth, even_error = _depth(flat, centre * ~odd_transit, sigma)
+    second, second_error = _depth(flat, middle(from_secondary), sigma)
     measured = {
         "depth_ppm": 1e6 * depth,
         "snr": depth / depth_error,
@@ -156,21 +163,23 @@ def _clip(
     return sigma, keep & (fixed < limit * sigma) & (protected | (fixed > -limit * sigma))
 
 
-def _bin(x, values, keep, bins: int, soft: bool, slot=None) -> Float[Array, "slot bin 2"]:
+def _bin(x, values, keep, bins: int, soft: bool, slot=None, *, cyclic: bool = False) -> Float[Array, "slot bin 2"]:
     """Sum of values and of cadences in each bin of x in [0, 1), in each slot (one slot, or three)."""
     slots = 1 if slot is None else 3
-    place = x * bins
-    keep = keep & (place >= 0) & (place < bins)
-    first = jnp.clip(jnp.floor(place - (0.5 if soft else 0.0)), -1, bins - 1).astype(jnp.int32)
+    place = x * bins - (0.5 if soft else 0.0)
+    first = jnp.floor(place)
     row = 0 if slot is None else slot.astype(jnp.int32) * bins
     pair = jnp.stack([values, jnp.ones_like(values)], axis=1) * keep[:, None]
 
     def add(bin, weights):
-        bin = jnp.clip(bin, 0, bins - 1)
-        return jax.ops.segment_sum(weights, bin + row, num_segments=slots * bins)
+        bin = bin.astype(jnp.int32)
+        bin = bin % bins if cyclic else bin
+        inside = (bin >= 0) & (bin < bins)
+        number = jnp.where(inside, jnp.clip(bin, 0, bins - 1) + row, slots * bins)  # beyond the last: dropped
+        return jax.ops.segment_sum(weights, number, num_segments=slots * bins)
 
     if soft:
-        share = (place - 0.5 - first)[:, None]
+        share = (place - first)[:, None]
         total = add(first, pair * (1 - share)) + add(first + 1, pair * share)
     else:
         total = add(first, pair)
@@ -198,9 +207,9 @@ def _filled(values: Float[Array, "bin"], valid: Bool[Array, "bin"]) -> Float[Arr
     return values[left] * (1 - share) + values[right] * share
 
 
-def _depth(flat, inside: Bool[Array, "cadence"], sigma) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    n = inside.sum().astype(flat.dtype)
-    return -jnp.where(inside, flat, 0).sum() / jnp.maximum(n, 1), sigma / jnp.sqrt(jnp.maximum(n, 0.25))
+def _depth(flat, weight, sigma) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    n = weight.sum().astype(flat.dtype)
+    return -(weight * flat).sum() / jnp.maximum(n, 1), sigma / jnp.sqrt(jnp.maximum(n, 0.25))
 
 
 def _centroid_view(shifts, keep, protected, in_main, x, bins: int, soft: bool):
