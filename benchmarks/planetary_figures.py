@@ -14,12 +14,14 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.stats import ks_2samp
 
 from jaxastro.io import stage_directory, write_model
 from jaxastro.report import Report
 from jaxastro.stats import interval
+from jaxastro.stats.two_sample import c2st
 from jaxastro.systems.planetary_systems import config, system
-from jaxastro.systems.planetary_systems.compare import choose, compare, giants_by_metallicity
+from jaxastro.systems.planetary_systems.compare import choose, compare, features, giants_by_metallicity, quantities
 from jaxastro.systems.planetary_systems.sampling import sample
 from jaxastro.systems.planetary_systems.simulate import PodSim
 from jaxastro.systems.planetary_systems.system import scores
@@ -72,6 +74,33 @@ def of_discs(systems, fold: np.ndarray, models: dict, report: Report, repeat: in
     report.values["nll_gain_permuted"] = permuted.value
 
 
+def repeated(systems, fold: np.ndarray, models: dict, report: Report, draws: int = 11, n: int = 200) -> None:
+    """Distances of `n` generated from `n` real systems, and of real from real ones: medians over draws of both.
+
+    The classifier's AUC is the mean over draws, with the standard deviation of one draw.
+    """
+    rng, scored = np.random.default_rng(0), np.flatnonzero(np.isin(fold, list(models)))
+    each = -(-draws * n // len(models))
+    made = [sample(m, jax.random.fold_in(jax.random.key(2), f), each).system for f, m in models.items()]
+    made = choose(jax.tree.map(lambda *a: np.concatenate(a), *made), rng.permutation(each * len(models)))
+    found: dict[str, list[tuple[float, float]]] = {}
+    for i in range(draws):
+        rows = rng.permutation(scored)
+        real, other = (choose(systems, rows[j * n : (j + 1) * n]) for j in range(2))
+        drawn = choose(made, np.arange(i * n, (i + 1) * n))
+        x, y, z = (quantities(s) for s in (real, other, drawn))
+        for name in x:
+            gap = lambda u, v, name=name: float(ks_2samp(u[name][0], v[name][0])[0])  # noqa: E731  # pyright: ignore
+            found.setdefault(f"ks_{name}", []).append((gap(x, z), gap(x, y)))
+        a, b, c = (features(s) for s in (real, other, drawn))
+        found.setdefault("c2st", []).append((float(c2st(a, c, n=2)), float(c2st(a, b, n=2))))
+    middle = lambda name: np.mean if name == "c2st" else np.median  # noqa: E731
+    report.tables[f"{draws} draws of {n}"] = [
+        {"score": name, "value": middle(name)(v, 0)[0], "control": middle(name)(v, 0)[1], "sd": np.std(v, 0)[0]}
+        for name, v in found.items()
+    ]
+
+
 def podsim(n: int = 20_000) -> None:
     """Gap to the exact density of PodSim after training on n systems."""
     truth = PodSim()
@@ -121,6 +150,7 @@ def bern(runs: Path, options: config.Train, folds: list[int]) -> None:
     scored = int(np.isin(fold, folds).sum())
     report = Report(f"planetary_systems, preset {options.preset}, out of fold over {scored} of {len(fold)} systems")
     system.out_of_fold(systems, names, fold, models, options, report)
+    repeated(systems, fold, models, report)
     if options.preset == "default":
         of_discs(systems, fold, models, report)
     write(options.preset, report, options)

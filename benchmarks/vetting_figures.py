@@ -19,7 +19,7 @@ DATA = Path(os.environ.get("JAXASTRO_DATA", ".")) / "vetting"
 TESS = DATA / "tess_triage/tess_triage_views.npz"
 KEPLER = DATA / "kepler_dr24_astronet/kepler_dr24_views.npz"
 TABLE = DATA / "kepler_dr24_astronet/tce_1058-471-734.csv.gz"
-OUTER = ("--positive", "PC", "--outer-folds", "5", "--members", "3", "--epochs", "30")
+OUTER = ("--positive", "PC", "--outer-folds", "5", "--members", "3", "--epochs", "20")
 TRAIN = {
     "tess": (TESS, "--split", "train", "--positive", "PC,EB", "--epochs", "12", "--no-baseline"),
     "kepler": (KEPLER, "--table", TABLE, *OUTER),

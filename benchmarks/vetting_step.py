@@ -17,7 +17,7 @@ from harness import Variant, compare
 
 from jaxastro.systems.vetting.data import Example
 from jaxastro.systems.vetting.model import Layout, Network
-from jaxastro.systems.vetting.training import trainable
+from jaxastro.systems.vetting.training import decision_loss, trainable
 
 BATCH, STEPS, WIDTH = 128, 40, 64
 LAYOUT = Layout({"global": (201, 1), "main": (61, 1)}, 4)
@@ -40,6 +40,7 @@ def ours(data):
     model = Network(LAYOUT, 4, branch_dropout=0.0, key=jax.random.key(0))
     params, static = eqx.partition(model, trainable(model))
     optimizer = optax.adam(1e-3)
+    one_loss = decision_loss(np.array([True, False, False, False]), label_weight=1.0)
 
     def step(carry, batch):
         (params, state, key), (examples, label) = carry, batch
@@ -47,8 +48,8 @@ def ours(data):
 
         def loss(params):
             model = eqx.combine(params, static)
-            logits = jax.vmap(lambda e, k: model(e, key=k))(examples, jax.random.split(drop, BATCH))
-            return optax.softmax_cross_entropy_with_integer_labels(logits, label).mean()
+            each = lambda e, label, k: one_loss(model, (e, label), k)[0]  # noqa: E731
+            return jax.vmap(each)(examples, label, jax.random.split(drop, BATCH)).mean()
 
         updates, state = optimizer.update(jax.grad(loss)(params), state)
         return (optax.apply_updates(params, updates), state, key), None
@@ -77,6 +78,12 @@ def theirs(data):
                 x = torch.relu(nn.functional.max_pool1d(convolution(x), 2))
             return self.dense(x.flatten(1))
 
+    def head(branches):
+        return nn.Sequential(
+            nn.GELU(), nn.Dropout(0.2), nn.Linear(branches * WIDTH, 128), nn.GELU(), nn.Dropout(0.2),
+            nn.Linear(128, 128), nn.GELU(), nn.Dropout(0.2), nn.Linear(128, 4),
+        )  # fmt: skip
+
     class Net(nn.Module):
         def __init__(self):
             super().__init__()
@@ -84,10 +91,7 @@ def theirs(data):
             self.embedding, self.offset = nn.Parameter(torch.randn(4, 10, 4)), nn.Parameter(torch.randn(4, 4))
             self.scalars = nn.Sequential(nn.Linear(16, 128), nn.GELU(), nn.Linear(128, WIDTH))
             self.tokens = nn.Parameter(torch.zeros(3, WIDTH))
-            self.head = nn.Sequential(
-                nn.GELU(), nn.Dropout(0.2), nn.Linear(3 * WIDTH, 128), nn.GELU(), nn.Dropout(0.2),
-                nn.Linear(128, 128), nn.GELU(), nn.Dropout(0.2), nn.Linear(128, 4),
-            )  # fmt: skip
+            self.heads = nn.ModuleList(map(head, (2, 1, 3)))
 
         def forward(self, whole, main, scalars):
             z = scalars[..., None]
@@ -96,7 +100,9 @@ def theirs(data):
             numbers = torch.einsum("bsf,sfn->bsn", features, self.embedding) + self.offset
             numbers = nn.functional.gelu(numbers).flatten(1)
             parts = [self.whole(whole), self.main(main), self.scalars(numbers)]
-            return self.head(torch.stack(parts, 1).flatten(1))
+            shown = torch.stack(parts, 1)
+            seen = shown[:, :2], shown[:, 2:], shown
+            return [one(vectors.flatten(1)) for one, vectors in zip(self.heads, seen, strict=True)]
 
     knots = torch.linspace(-2, 2, 9)
     tensors = [torch.from_numpy(x) for x in data]
@@ -106,7 +112,8 @@ def theirs(data):
     def epoch():
         for whole, main, scalars, label in zip(*tensors, strict=True):
             optimizer.zero_grad(set_to_none=True)
-            nn.functional.cross_entropy(net(whole, main, scalars), label).backward()
+            each = [nn.functional.cross_entropy(logits, label) for logits in net(whole, main, scalars)]
+            torch.stack(each).mean().backward()
             optimizer.step()
 
     return epoch, sum(p.numel() for p in net.parameters())

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from jaxastro.nn.conv import Conv1d, max_pool
@@ -79,24 +80,50 @@ class ScalarEncoder(eqx.Module):
         return self.dense(jax.nn.gelu(numbers).reshape(-1))
 
 
+class Head(eqx.Module):
+    """Dense layers from the vectors of some branches to the logits of the classes, with dropout before each."""
+
+    layers: tuple[eqx.nn.Linear, ...]
+    dropout: eqx.nn.Dropout
+
+    def __init__(self, inputs: int, hidden: int, classes: int, dropout: float, *, key: PRNGKeyArray):
+        sizes = (inputs, hidden, hidden, classes)
+        keys = jax.random.split(key, 3)
+        self.layers = tuple(eqx.nn.Linear(a, b, key=k) for (a, b), k in zip(pairwise(sizes), keys, strict=True))
+        self.dropout = eqx.nn.Dropout(dropout)
+
+    def __call__(self, vectors: Float[Array, "branch width"], key: PRNGKeyArray | None) -> Float[Array, "label"]:
+        """The logits."""
+        keys = [None] * len(self.layers) if key is None else jax.random.split(key, len(self.layers))
+        x = vectors.reshape(-1)
+        for layer, k in zip(self.layers, keys, strict=True):
+            x = layer(self.dropout(jax.nn.gelu(x), key=k))
+        return x
+
+
 class Network(eqx.Module):
     """A classifier of one example: logits of every class.
+
+    Where there are views and scalars, three experts judge: one sees the views, one the scalars, one both. Each is
+    trained on its own loss and their log probabilities are averaged: a single head over everything learns the training
+    rows by heart before it has learnt either part well.
 
     Attributes:
         encoders: one per view branch, in the order of `branches`.
         scalar_encoder: over scalars and their presence; None without scalars.
-        tokens: (branch, width), what stands for a branch that is missing, dropped or hidden.
-        head: fusion of the branch vectors.
+        tokens: what stands for a branch that is missing, dropped or hidden.
+        heads: one per expert.
         branches: names, in the order of `tokens`.
+        sees: the numbers of the branches that every expert sees.
         branch_dropout: probability that a training example loses a branch; one branch always stays.
     """
 
     encoders: tuple[ViewEncoder, ...]
     scalar_encoder: ScalarEncoder | None
     tokens: Float[Array, "branch width"]
-    head: tuple[eqx.nn.Linear, ...]
-    dropout: eqx.nn.Dropout
+    heads: tuple[Head, ...]
     branches: tuple[str, ...] = eqx.field(static=True)
+    sees: tuple[tuple[int, ...], ...] = eqx.field(static=True)
     branch_dropout: float = eqx.field(static=True)
 
     def __init__(
@@ -113,7 +140,8 @@ class Network(eqx.Module):
         key: PRNGKeyArray,
     ):
         self.branches = layout.branches
-        keys = iter(jax.random.split(key, len(self.branches) + 4))
+        count = len(self.branches)
+        keys = iter(jax.random.split(key, count + 5))
         encoders = []
         for branch in self.branches:
             if branch in BRANCHES:
@@ -124,10 +152,10 @@ class Network(eqx.Module):
         self.encoders = tuple(encoders)
         scaler = Scaler.plain(layout.scalars) if scaler is None else scaler
         self.scalar_encoder = ScalarEncoder(scaler, width, key=next(keys)) if layout.scalars else None
-        self.tokens = 0.1 * jax.random.normal(next(keys), (len(self.branches), width))
-        sizes = (len(self.branches) * width, hidden, hidden, classes)
-        self.head = tuple(eqx.nn.Linear(a, b, key=next(keys)) for a, b in pairwise(sizes))
-        self.dropout = eqx.nn.Dropout(dropout)
+        self.tokens = 0.1 * jax.random.normal(next(keys), (count, width))
+        views, every = tuple(range(len(encoders))), tuple(range(count))
+        self.sees = (views, (count - 1,), every) if views and views != every else (every,)
+        self.heads = tuple(Head(len(seen) * width, hidden, classes, dropout, key=next(keys)) for seen in self.sees)
         self.branch_dropout = branch_dropout
 
     def __call__(
@@ -140,13 +168,25 @@ class Network(eqx.Module):
             key: of dropout; none in inference mode.
             keep: branches to show; the others are hidden behind their tokens.
         """
+        logits, weight = self.experts(example, key=key, keep=keep)
+        return jnp.average(jax.nn.log_softmax(logits), axis=0, weights=weight)
+
+    def experts(
+        self, example: Example, *, key: PRNGKeyArray | None = None, keep: Bool[Array, "branch"] | None = None
+    ) -> tuple[Float[Array, "expert label"], Float[Array, "expert"]]:
+        """The logits of every expert, and 1 for each that sees anything (for all, where none does)."""
         vectors, present = self.encode(example)
         keep = present if keep is None else keep & present
         key_drop, key = (None, None) if key is None else jax.random.split(key)
-        if key_drop is not None and not self.dropout.inference:
+        if key_drop is not None and not self.heads[0].dropout.inference:
             draw = jax.random.uniform(key_drop, keep.shape)
             keep &= (draw > self.branch_dropout) | (draw == draw.max())
-        return self.fuse(vectors, keep, key=key)
+        shown = jnp.where(keep[:, None], vectors, self.tokens)
+        keys = [None] * len(self.heads) if key is None else jax.random.split(key, len(self.heads))
+        judged = zip(self.heads, self.sees, keys, strict=True)
+        logits = jnp.stack([head(shown[np.array(seen)], k) for head, seen, k in judged])
+        sighted = jnp.stack([keep[np.array(seen)].any() for seen in self.sees])
+        return logits, (sighted | ~sighted.any()).astype(logits.dtype)
 
     def encode(self, example: Example) -> tuple[Float[Array, "branch width"], Bool[Array, "branch"]]:
         """The vector of every branch, and whether the example has it."""
@@ -159,13 +199,3 @@ class Network(eqx.Module):
             vectors.append(self.scalar_encoder(example.scalars, example.scalar_present))
             present.append(example.scalar_present.any())
         return jnp.stack(vectors), jnp.stack(present)
-
-    def fuse(
-        self, vectors: Float[Array, "branch width"], keep: Bool[Array, "branch"], *, key: PRNGKeyArray | None = None
-    ) -> Float[Array, "label"]:
-        """The logits from branch vectors, with hidden branches replaced by their tokens."""
-        x = jnp.where(keep[:, None], vectors, self.tokens).reshape(-1)
-        keys = [None] * len(self.head) if key is None else jax.random.split(key, len(self.head))
-        for layer, k in zip(self.head[:-1], keys, strict=False):
-            x = layer(self.dropout(jax.nn.gelu(x), key=k))
-        return self.head[-1](self.dropout(jax.nn.gelu(x), key=keys[-1]))

@@ -126,20 +126,30 @@ def trainable(models: Any) -> Any:
 def decision_loss(positive: np.ndarray, label_weight: float) -> Any:
     """The loss of one signal: cross-entropy of positive against the rest, plus what tells labels apart on one side.
 
-    The two parts add up to the cross-entropy of the labels where `label_weight` is 1. Which epoch is best is decided
-    by the first part alone, the metric `decision`: labels within a side are noisier than the sides.
+    The two parts add up to the cross-entropy of the labels where `label_weight` is 1. Every expert of a network has its
+    own loss. Which epoch is best is decided by the first part of what they say together, the metric `decision`: labels
+    within a side are noisier than the sides.
 
     Args:
         positive: which labels count as positive, a mask.
         label_weight: of the second part.
     """
 
-    def loss(model: Any, example: tuple[Example, Any], key: Any) -> tuple[Any, dict[str, Any]]:
-        inputs, label = example
-        logits = jax.nn.log_softmax(model(inputs, key=key))
+    def one(logits: Any, label: Any) -> tuple[Any, Any]:
+        logits = jax.nn.log_softmax(logits)
         same_side = jnp.asarray(positive) == jnp.asarray(positive)[label]
         decision = -jax.nn.logsumexp(logits, where=same_side)
-        return decision + label_weight * (-logits[label] - decision), {"decision": decision}
+        return decision + label_weight * (-logits[label] - decision), decision
+
+    def loss(model: Any, example: tuple[Example, Any], key: Any) -> tuple[Any, dict[str, Any]]:
+        inputs, label = example
+        if not isinstance(model, Network):
+            value, decision = one(model(inputs, key=key), label)
+            return value, {"decision": decision}
+        logits, weight = model.experts(inputs, key=key)
+        each, _ = jax.vmap(one, (0, None))(logits, label)
+        together = jnp.average(jax.nn.log_softmax(logits), axis=0, weights=weight)
+        return jnp.average(each, weights=weight), {"decision": one(together, label)[1]}
 
     return loss
 
