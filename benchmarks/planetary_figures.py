@@ -106,8 +106,9 @@ def podsim(n: int = 20_000) -> None:
     truth = PodSim()
     train, test = truth.sample(jax.random.key(0), n), truth.sample(jax.random.key(1), 2000)
     options = config.Train(
-        members=1, folds=0, epochs=12, batch_size=128, dropout=0.0, ema=0.999, weight_decay=0.01, mass_edge=0.0
-    )
+        members=1, folds=0, epochs=8, batch_size=128, learning_rate=3e-3, dropout=0.0, ema=0.999, weight_decay=0.01,
+        mass_edge=0.0,
+    )  # fmt: skip
     (model,), _ = train_models(train, np.full(n, -1), [0], options)
     number, exact = np.asarray(test.mask.sum(-1)), -np.asarray(jax.jit(jax.vmap(truth.log_prob))(test))
     gap = interval(system.per_planet, scores(model, test)["nll"] - exact, number, n=1000)

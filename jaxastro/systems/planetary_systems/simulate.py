@@ -104,6 +104,7 @@ class PodSim(eqx.Module):
         """`log_prob`."""
         return self.log_prob(system)
 
+    @eqx.filter_jit
     def sample(self, key: PRNGKeyArray, n: int) -> System:
         """`n` systems, each from its own key."""
         return jax.vmap(self._one)(jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(n)))

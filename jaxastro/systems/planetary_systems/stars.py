@@ -17,6 +17,7 @@ from jaxastro.systems.planetary_systems.data import Planets, find_host
 from jaxastro.systems.planetary_systems.detection import RadialVelocity, Transit
 from jaxastro.systems.planetary_systems.layout import System
 from jaxastro.systems.planetary_systems.observation import ABSENT, Observation, observe
+from jaxastro.train.progress import progress
 
 RARE = 0.02
 """A known planet is rare if fewer systems of the population have one within 0.15 dex in place and 0.3 dex in mass."""
@@ -34,7 +35,8 @@ def survey(options: Complete) -> Completeness | None:
 def complete_stars(
     model: Any, planets: Planets, options: Complete, *, population: System, varying: Float[np.ndarray, " context"]
 ) -> tuple[Table, dict[str, tuple[Observation, Completion]]]:
-    """One row per star that says what else it has, and the posterior draws behind it.
+    """One row per star that says what else it has, and the posterior draws behind it (of the first star only, where
+    they are not to be written).
 
     Args:
         model: the trained density.
@@ -49,16 +51,19 @@ def complete_stars(
     """
     hosts = [find_host(planets, options.host)] if options.host else planets.hosts()
     rows, draws = [], {}
-    for number, host in enumerate(hosts):
-        mine = known_planets(planets, host, options.known)
-        observation = observe(mine, host)
-        use = observation.has_context & jnp.asarray(varying > 1e-3) & options.use_star
-        observation = observation._replace(has_context=use, context=jnp.where(use, observation.context, 0.0))
-        key = jax.random.fold_in(jax.random.key(options.seed), number)
-        completion = complete(model, observation, key=key, n=options.n, completeness=survey(options))
-        flags = doubts(observation, completion, mine, population, varying)
-        rows.append({"hostname": str(host), **summary(observation, completion), "flag": "; ".join(flags)})
-        draws[host] = (observation, completion)
+    with progress(len(hosts), "completing", enabled=len(hosts) > 1 and not options.quiet) as told:
+        for number, host in enumerate(hosts):
+            mine = known_planets(planets, host, options.known)
+            observation = observe(mine, host)
+            use = observation.has_context & jnp.asarray(varying > 1e-3) & options.use_star
+            observation = observation._replace(has_context=use, context=jnp.where(use, observation.context, 0.0))
+            key = jax.random.fold_in(jax.random.key(options.seed), number)
+            completion = complete(model, observation, key=key, n=options.n, completeness=survey(options))
+            flags = doubts(observation, completion, mine, population, varying)
+            rows.append({"hostname": str(host), **summary(observation, completion), "flag": "; ".join(flags)})
+            if options.draws or not draws:
+                draws[host] = (observation, completion)
+            told(number + 1)
     return Table(rows=rows), draws
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import gammaln
 
 from jaxastro.systems.planetary_systems.layout import nothing_known
 from jaxastro.systems.planetary_systems.sampling import Condition, sample
@@ -18,7 +19,14 @@ from jaxastro.systems.planetary_systems.training import alone
 
 pytestmark = pytest.mark.core
 
-MODEL = GridGenerator((eqx.nn.inference_mode(GridMember(grid=Grid(6), width=16, key=jax.random.key(0))),))
+
+@eqx.filter_jit
+def untrained(cells: int) -> GridMember:
+    """A small network over words of `cells` by `cells`."""
+    return eqx.nn.inference_mode(GridMember(grid=Grid(cells), width=16, layers=1, key=jax.random.key(0)))
+
+
+MODEL = GridGenerator((untrained(6),))
 NOTHING = Condition(jnp.zeros(5), jnp.zeros(5, bool), jax.tree.map(lambda a: a[:0], nothing_known()))
 SYSTEMS = alone(PodSim().sample(jax.random.key(0), 8))
 
@@ -41,24 +49,33 @@ def test_words_are_never_out_of_order_and_draws_are_sorted():
 
 
 def test_with_one_cell_the_density_is_that_of_sorted_uniform_planets():
-    net = GridMember(grid=Grid(1), width=16, key=jax.random.key(0))
+    net = untrained(1)
     net = eqx.tree_at(lambda m: (m.out.weight, m.out.bias), net, (jnp.zeros((2, 16)), jnp.zeros(2)))
-    model = GridGenerator((eqx.nn.inference_mode(net),))
-    area = math.prod(net.grid.cell)
-    for system in (jax.tree.map(lambda a, i=i: a[i], SYSTEMS) for i in range(4)):
-        n = int(system.mask.sum())
-        # The first planet is certain, every further one and the end are heads or tails; n! orders are one system.
-        expected = -n * math.log(2) - n * math.log(area) + math.lgamma(n + 1)
-        np.testing.assert_allclose(model.log_prob(system), expected, rtol=1e-5)
+    log_prob = jax.jit(jax.vmap(GridGenerator((net,)).log_prob))(SYSTEMS)
+    n = np.asarray(SYSTEMS.mask.sum(-1))
+    # The first planet is certain, every further one and the end are heads or tails; n! orders are one system.
+    expected = -n * math.log(2) - n * math.log(math.prod(net.grid.cell)) + gammaln(n + 1)
+    np.testing.assert_allclose(log_prob, expected, rtol=1e-5)
 
 
 def test_cached_words_equal_the_full_pass():
     net, system = MODEL.members[0], jax.tree.map(lambda a: a[1], SYSTEMS)
-    full, state = net.predictions(system), MODEL.begin(NOTHING, 32)
     token = net.grid.encode(system.log_a, system.log_mass)
-    hidden, cache = state.hidden[0], state.cache[0]
-    for i in range(int(system.mask.sum())):
-        before = token[i - 1] if i else state.before
-        np.testing.assert_allclose(net.next_token(hidden, before, jnp.asarray(i)), full[i], atol=1e-5)
-        seen = jnp.arange(cache.key[0].shape[-2]) <= i + 1
-        hidden, cache = net.decoder.step(net.token(token[i], jnp.asarray(i + 1)), cache, jnp.asarray(i + 1), seen)
+
+    @jax.jit
+    def both():
+        start = MODEL.begin(NOTHING, 32)
+
+        def write(carry, token):
+            hidden, cache, before, i = carry
+            said = net.next_token(hidden, before, i)
+            seen = jnp.arange(cache.key[0].shape[-2]) <= i + 1
+            hidden, cache = net.decoder.step(net.token(token, i + 1), cache, i + 1, seen)
+            return (hidden, cache, token, i + 1), said
+
+        first = (start.hidden[0], start.cache[0], start.before, start.index)
+        return net.predictions(system), jax.lax.scan(write, first, token)[1]
+
+    n = int(system.mask.sum())
+    full, cached = both()
+    np.testing.assert_allclose(cached[:n], full[:n], atol=1e-5)
