@@ -7,6 +7,7 @@ from jaxastro.infer.engines import mgvi as mgvi
 from jaxastro.infer.engines import nuts as nuts
 from jaxastro.infer.engines import svi as svi
 from jaxastro.infer.fisher import fisher_coordinates as fisher_coordinates
+from jaxastro.infer.hamiltonian import hmc as hmc
 from jaxastro.infer.posterior import Posterior as Posterior
 from jaxastro.infer.standard import from_standard as from_standard
 from jaxastro.infer.standard import standard_model as standard_model

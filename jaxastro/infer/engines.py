@@ -153,7 +153,7 @@ def svi(
     result = engine.run(fit, steps, *args, progress_bar=False)
     sample = made.sample_posterior(take, result.params, sample_shape=(draws,))
     latents = {name: sample[f"{name}_standard"] for name in start}
-    return _finish(model, args, latents, sites, {"loss": result.losses}, "svi")
+    return finish(model, args, latents, sites, {"loss": result.losses}, "svi")
 
 
 def nuts(
@@ -191,14 +191,14 @@ def nuts(
     chain.run(key, *args, extra_fields=("diverging", "num_steps"))
     sample = chain.get_samples()
     latents = {name: sample[f"{name}_standard"] for name in known}
-    return _finish(model, args, latents, sites, chain.get_extra_fields(), "nuts", chains)
+    return finish(model, args, latents, sites, chain.get_extra_fields(), "nuts", chains)
 
 
 def _named(names: tuple[str, ...], values: np.ndarray | Array) -> dict[str, np.ndarray]:
     return dict(zip(names, np.asarray(values), strict=True))
 
 
-def _finish(model, args, latents, sites, info, engine, chains=1) -> Posterior:
+def finish(model, args, latents, sites, info, engine, chains=1) -> Posterior:
     """Evaluate the sites and the likelihood of draws that an engine of NumPyro's took."""
     values, density = _evaluate(model, args, latents, names=sites)
     mean = jax.tree.map(lambda v: jnp.mean(v, 0), latents)

@@ -30,7 +30,7 @@ class Limits(NamedTuple):
     Attributes:
         iterations: alternations of drawing and moving the mean.
         newton_steps: Newton steps of the mean per iteration.
-        bends: Newton steps that bend each draw (geoVI only; 0 gives MGVI).
+        bends: Newton steps that bend each draw (geoVI only; 0 gives MGVI's, shortened where it runs away).
         draw_steps: conjugate-gradient iterations per draw.
         move_steps: conjugate-gradient iterations per Newton step.
         gain: energy gain below which draws and means count as converged [nat per latent].
@@ -38,7 +38,7 @@ class Limits(NamedTuple):
 
     iterations: int | Array = 8
     newton_steps: int | Array = 12
-    bends: int | Array = 4
+    bends: int | Array = 3
     draw_steps: int | Array = 200
     move_steps: int | Array = 100
     gain: float | Array = 1e-6
@@ -102,39 +102,56 @@ def draw(function: Callable, mean: Array, key: Array, pairs: int, limits: Limits
         lambda v, w: v + at_mean.backward(_minus(at_mean.forward(v), w)),
         noise, prior, prior, steps=limits.draw_steps, gain=limits.gain * mean.size,
     )  # fmt: skip
-    deviations = jnp.stack([straight.x, -straight.x], 1).reshape(-1, mean.size)
+    both = partial(jax.tree.map, lambda v: jnp.stack([v, -v], 1).reshape(-1, *v.shape[1:]))
     if geometric:
-        return bend(function, mean, deviations, linearise(function, jnp.broadcast_to(mean, deviations.shape)), limits)
-    return deviations, straight.steps
+        twice = jax.tree.map(lambda g: jnp.repeat(g, 2, 0), at_mean.coordinates)
+        target = jax.tree.map(jnp.add, twice, both(at_mean.forward(straight.x)))
+        return bend(function, mean, both(straight.x), target, limits)
+    return both(straight.x), straight.steps
 
 
-def bend(function: Callable, mean: Array, deviations: Array, at_mean: Linear, limits: Limits):
-    """geoVI's draws from MGVI's: solve x - m + J(m)^T (g(x) - g(m)) = s + J(m)^T J(m) s for x, row by row.
+def bend(function: Callable, mean: Array, deviations: Array, target: Any, limits: Limits):
+    """geoVI's draws from MGVI's, which lie in the tangent plane: the nearest point of the model, row by row.
 
-    The Jacobian of the left side is replaced by 1 + J(x)^T J(x), which a row's step solves; it is halved where the
-    residual grew.
+    Latents and Fisher coordinates together, (x, g(x)), are a surface whose induced metric is 1 + J^T J. MGVI draws
+    (m + s, g(m) + J(m) s) from the plane that touches it at the mean. geoVI returns to the surface with J(m) (x solves
+    x - m - s + J(m)^T (g(x) - g(m) - J(m) s) = 0); with J(x) in its place, as here, x is the least-squares solution,
+    and every step of Gauss and Newton has an error to judge it by: where the model is far from linear, the step is
+    halved, so that no draw runs away.
+
+    Args:
+        function, mean, limits: as for `draw`.
+        deviations: MGVI's draws s.
+        target: g(m) + J(m) s.
     """
-    target = deviations + at_mean.backward(at_mean.forward(deviations))
 
     def one(state):
-        i, deviations, step, size, solves = state
-        trial = deviations + step
+        i, bent, step, error, solves = state
+        trial = bent + step
         here = linearise(function, mean + trial)
-        residual = trial + at_mean.backward(_minus(here.coordinates, at_mean.coordinates)) - target
-        new = jnp.sum(residual**2, -1, keepdims=True)
-        better = new < size
+        misfit = _minus(here.coordinates, target)
+        new = _squares(trial - deviations) + sum(map(_squares, jax.tree.leaves(misfit)))
+        better = new < error
+        slope = trial - deviations + here.backward(misfit)
         solution = conjugate_gradient(
             lambda v, _: v + here.backward(here.forward(v)),
-            (), jnp.where(better, -residual, 0), jnp.zeros_like(residual), steps=limits.draw_steps, share=0.5,
+            (), jnp.where(better, -slope, 0), jnp.zeros_like(slope), steps=limits.draw_steps, share=0.5,
         )  # fmt: skip
         step = jnp.where(better, solution.x, step / 2)
-        deviations, size = jnp.where(better, trial, deviations), jnp.where(better, new, size)
-        return i + 1, deviations, step, size, solves + solution.steps
+        bent, error = jnp.where(better, trial, bent), jnp.where(better, new, error)
+        return i + 1, bent, step, error, solves + solution.steps
 
-    unknown = jnp.full((len(deviations), 1), jnp.inf, mean.dtype)
-    state = (jnp.asarray(0), deviations, jnp.zeros_like(deviations), unknown, jnp.asarray(0))
-    _, deviations, _, _, solves = lax.while_loop(lambda s: s[0] <= limits.bends, one, state)
-    return deviations, solves
+    at_mean = _minus(jax.vmap(function)(mean[None])[0], target)
+    error = _squares(deviations) + sum(map(_squares, jax.tree.leaves(at_mean)))
+    state = (jnp.asarray(0), jnp.zeros_like(deviations), deviations, error, jnp.asarray(0))
+    _, bent, step, _, solves = lax.while_loop(lambda s: s[0] <= limits.bends, one, state)
+    never = jnp.all(bent == 0, -1, keepdims=True)
+    return jnp.where(never, step, bent), solves
+
+
+def _squares(rows: Array) -> Array:
+    """Sum of squares of each row, axes (row, 1)."""
+    return jnp.sum(rows.reshape(len(rows), -1) ** 2, -1, keepdims=True)
 
 
 def _minus(a, b):
@@ -205,13 +222,15 @@ class Run(NamedTuple):
 def alternate(model, args, start, key, limits: Limits, *, names, pairs: int, batches: int, geometric: bool) -> Run:
     """Alternate `draw` and `move` from the latents `start`, then take ``2 * pairs * batches`` draws at the final mean.
 
-    The last draws are further turns of the same loop, in which the mean does not move: one compiled body does it all.
+    A mean is the best for the few draws it was moved with, not for all: the final mean averages those of the second
+    half of the iterations (Polyak and Juditsky 1992), as if all their draws had been one larger set. The last draws are
+    further turns of the same loop, in which the mean does not move: one compiled body does it all.
     """
     flat, unravel = ravel_pytree(start)
     function = partial(observed_coordinates, model, args, names, unravel)
 
     def one(state):
-        i, mean, draws, aside, log = state
+        i, mean, average, draws, aside, log = state
         final = i >= limits.iterations
         deviations, draw_steps = draw(function, mean, jax.random.fold_in(key, i), pairs, limits, geometric)
         moved = move(function, mean, deviations, limits, jnp.where(final, 1, limits.newton_steps + 1))
@@ -221,13 +240,16 @@ def alternate(model, args, start, key, limits: Limits, *, names, pairs: int, bat
             (draws, aside), (moved.mean + deviations, moved.aside._replace(score=None)),
         )  # fmt: skip
         entry = jnp.stack([jnp.asarray(v, flat.dtype) for v in (*moved[2:], draw_steps)])
-        return i + 1, moved.mean, draws, aside, log.at[jnp.minimum(i, LOG_LENGTH - 1)].set(entry)
+        share = jnp.where(final, 0, 1 / jnp.maximum(i + 1 - limits.iterations // 2, 1).astype(flat.dtype))
+        average = average + share * (moved.mean - average)
+        mean = jnp.where(i + 1 < limits.iterations, moved.mean, average)
+        return i + 1, mean, average, draws, aside, log.at[jnp.minimum(i, LOG_LENGTH - 1)].set(entry)
 
     draws = jnp.zeros((2 * pairs, flat.size), flat.dtype)
     aside = jax.eval_shape(jax.vmap(function), draws)[1]._replace(score=None)
     draws, aside = jax.tree.map(lambda s: jnp.zeros((batches, *s.shape), s.dtype), (draws, aside))
-    state = (jnp.asarray(0), flat, draws, aside, jnp.zeros((LOG_LENGTH, 4), flat.dtype))
-    _, mean, draws, aside, log = lax.while_loop(lambda s: s[0] < limits.iterations + batches, one, state)
+    state = (jnp.asarray(0), flat, flat, draws, aside, jnp.zeros((LOG_LENGTH, 4), flat.dtype))
+    _, mean, _, draws, aside, log = lax.while_loop(lambda s: s[0] < limits.iterations + batches, one, state)
     draws, aside = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), (draws, aside))
     return Run(unravel(mean), jax.vmap(unravel)(draws), aside, log)
 

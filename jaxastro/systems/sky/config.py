@@ -92,7 +92,7 @@ class Train(Data):
     catalogue: Path | None = option(None, "start from these sources (a table with ra, dec or y, x)")
     resume: Path | None = option(None, "start from the posterior of this run")
     held_out: float = option(0.0, "fraction of the counts kept out by binomial thinning, scored by `evaluate`")
-    engine: str = option("mgvi", "inference engine", choices=("mgvi", "geovi"))
+    engine: str = option("geovi", "inference engine", choices=("mgvi", "geovi"))
     iterations: int = option(8, "variational iterations of the first fit and the last; half as many between")
     pairs: int = option(2, "antithetic pairs of samples in the iterations")
     draws: int = option(32, "posterior draws kept (even)")

@@ -144,7 +144,7 @@ def fit(
     engine = {"mgvi": mgvi, "geovi": geovi}[options.engine]
     return engine(
         sky_model, sky, key=key, draws=2 * options.pairs, pairs=options.pairs, start=mean, sites=sites,
-        iterations=iterations, draw_steps=draw_steps, newton_steps=6,
+        iterations=iterations, draw_steps=draw_steps, newton_steps=6, bends=2,
     )  # fmt: skip
 
 
