@@ -3,6 +3,7 @@
     JAXASTRO_DATA=... python benchmarks/sky_detection.py            # both mock files and ten fresh simulated fields
     python benchmarks/sky_detection.py --seeds 3 --no-files         # three simulated fields only
 
+Work can be shared: `--first 6 --seeds 5` in a second process, then `--join` the files.
 Every field is taken apart by the same call, with default options.
 """
 
@@ -87,14 +88,18 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first", type=int, default=1, help="seed of the first simulated field")
     parser.add_argument("--no-files", action="store_true", help="leave the mock files away")
+    parser.add_argument("--join", nargs="*", type=Path, help="files of earlier parts, instead of computing")
     parser.add_argument("-o", "--output", type=Path, default=RESULTS / "sky_detection.json")
     options = parser.parse_args()
     result: dict = {"each": []}
-    if not options.no_files:
+    for part in (json.loads(p.read_text()) for p in options.join or []):
+        result |= part | {"each": result["each"] + part["each"]}
+        result["simulated"] = summary(result["each"])
+    if not (options.no_files or options.join):
         for name in ("mockB_64_3band_points_ext", "mockB_128_3band_points_ext"):
             result[name] = take_apart(Path(os.environ["JAXASTRO_DATA"]) / "sky" / "mock" / f"{name}.npz", 0)
             print(name, result[name], flush=True)
-    for seed in range(options.first, options.first + options.seeds):
+    for seed in range(options.first, options.first + options.seeds) if not options.join else ():
         result["each"].append({"seed": seed} | simulated(seed))
         print(result["each"][-1], flush=True)
         result["simulated"] = summary(result["each"])

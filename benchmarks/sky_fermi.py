@@ -9,6 +9,7 @@ catalogue significance 7 are scored by themselves, then all 22 together.
 import argparse
 import json
 import os
+import tempfile
 import time
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     folder = Path(os.environ["JAXASTRO_DATA"]) / "sky" / "fermi_gc"
-    run = options.run or options.output.with_suffix(".run")
+    run = options.run or Path(tempfile.mkdtemp()) / "run"
     settings = Train(background="none", seed=options.seed, overwrite=True)
     start = time.process_time()
     if not run.exists():

@@ -1,6 +1,6 @@
 """Reconstruct a simulated diffuse field with NIFTy and with jaxastro, in alternation, from the same file.
 
-    python benchmarks/sky_mock.py MOCK.npz [--rounds 2] [--engines nifty,mgvi,svi]
+    python benchmarks/sky_mock.py MOCK.npz [--rounds 2] [--engines nifty,mgvi,geovi,svi] [-o FILE]
 
 The file holds `counts`, `exposure`, `psf` and the truth `log_diffuse_ref`. Every run is a process of its own, with a
 cold compile cache; CPU-seconds count everything from the start of the interpreter to the last draw, children included.
@@ -13,6 +13,7 @@ import resource
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -28,13 +29,13 @@ def read(path):
 
 
 def run_jaxastro(path, engine, seed):
-    """Draws of the log flux by MGVI or by stochastic variational inference."""
+    """Draws of the log flux by MGVI, geoVI or stochastic variational inference."""
     import jax
     import jax.numpy as jnp
     import numpyro
 
     from jaxastro.fields import PSF, CorrelatedField, LogNormal, NonParametric, Normal, Observation, sample_latents
-    from jaxastro.infer import mgvi, svi
+    from jaxastro.infer import geovi, mgvi, svi
 
     counts, exposure, psf, offset = read(path)
     shape = counts.shape[-2:]
@@ -49,8 +50,9 @@ def run_jaxastro(path, engine, seed):
         observation.observe(observation(jnp.exp(log_flux)[None]), counts)
 
     arguments = (model, field, observation, jnp.asarray(counts, jnp.float32))
-    if engine == "mgvi":
-        posterior = mgvi(*arguments, key=jax.random.key(seed), draws=DRAWS, pairs=PAIRS, iterations=ITERATIONS)
+    if engine != "svi":
+        run = {"mgvi": mgvi, "geovi": geovi}[engine]
+        posterior = run(*arguments, key=jax.random.key(seed), draws=DRAWS, pairs=PAIRS, iterations=ITERATIONS)
     else:
         posterior = svi(*arguments, key=jax.random.key(seed), draws=DRAWS)
     return np.asarray(posterior.sites["log_flux"])
@@ -129,6 +131,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=2, help="how often each engine runs")
     parser.add_argument("--engines", default="nifty,mgvi,svi", help="comma-separated")
     parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("-o", "--output", type=Path, help="write every run as JSON")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
@@ -136,15 +139,19 @@ def main():
         print(json.dumps(score(options.mock, run(options.mock, options.seed))))
         return
     engines = options.engines.split(",")
-    cpu = {engine: [] for engine in engines}
+    cpu, runs = {engine: [] for engine in engines}, []
     for turn in range(options.rounds):
         for engine in engines:
             result = measure(options.mock, engine, options.seed + turn)
             cpu[engine].append(result["cpu_s"])
+            runs.append({"engine": engine, "seed": options.seed + turn} | result)
             print(f"{engine:6s}", "  ".join(f"{k} {v:.4g}" for k, v in result.items()), flush=True)
-    for engine in engines:
-        if "nifty" in cpu and engine != "nifty":
-            print(f"{engine}: {np.median(cpu[engine]) / np.median(cpu['nifty']):.2f} of NIFTy's CPU-seconds")
+    ratios = {e: float(np.median(cpu[e]) / np.median(cpu["nifty"])) for e in engines if "nifty" in cpu and e != "nifty"}
+    for engine, ratio in ratios.items():
+        print(f"{engine}: {ratio:.2f} of NIFTy's CPU-seconds")
+    if options.output:
+        report = {"mock": Path(options.mock).name, "cpu_of_nifty": ratios, "runs": runs}
+        options.output.write_text(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import resource
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -61,13 +62,19 @@ def main():
     parser.add_argument("--bands", type=int, default=1)
     parser.add_argument("--iterations", type=int, default=8)
     parser.add_argument("--pairs", type=int, default=4)
+    parser.add_argument("-o", "--output", type=Path, help="write the lines as JSON")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         print(json.dumps(fit(options.one, options.bands, options.iterations, options.pairs)), flush=True)
         return
+    rows = []
     for size in options.sizes.split(","):
-        subprocess.run([sys.executable, *sys.argv, "--one", size], check=True)
+        done = subprocess.run([sys.executable, *sys.argv, "--one", size], check=True, stdout=subprocess.PIPE, text=True)
+        rows.append(json.loads(done.stdout.splitlines()[-1]))
+        print(rows[-1], flush=True)
+        if options.output:
+            options.output.write_text(json.dumps({"iterations": options.iterations, "each": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -195,8 +195,9 @@ def widen(
 ) -> tuple[Sky, dict[str, Array], bool]:
     """Points that keep tension around them are tried as extended sources, all in one fit.
 
-    Those stay extended whose half-light radius exceeds `SMALLEST` by two standard deviations and whose flux is told
-    from the diffuse sky's by 2.5; the others are points again and are not tried again (`tried` holds their slots).
+    Where the tension lies on one side, farther than `NEAR` in the mean, the extended source is tried there, beside the
+    point. Those stay extended whose half-light radius exceeds `SMALLEST` by two standard deviations and whose flux is
+    told from the diffuse sky's by 2.5; the others are points again and are not tried again (`tried` holds their slots).
     `z` moves with the source.
     """
     start = with_margin(field, options.padding)[1]
@@ -204,26 +205,30 @@ def widen(
     if not len(slots):
         return sky, mean, False
     distance = np.hypot(*(np.indices(field.shape)[:, None] - where.T[:, :, None, None]))
-    around = np.where((distance < HALO) & (distance == distance.min(0)), seen.tension, 0).max((1, 2))
+    halo = np.where((distance < HALO) & (distance == distance.min(0)), seen.tension, 0)
+    around, least = halo.max((1, 2)), HALO_TENSION * options.threshold
     room = int((np.asarray(sky.extended.active) == 0).sum())
-    likely = [k for k in np.argsort(-around) if around[k] > HALO_TENSION * options.threshold and slots[k] not in tried]
+    likely = [k for k in np.argsort(-around) if around[k] > least and slots[k] not in tried]
     chosen = np.array(likely[:room], int)
     if not len(chosen):
         return sky, mean, False
     tried.update(slots[chosen].tolist())
+    middle = np.array([np.average(np.argwhere(h > least), axis=0, weights=h[h > least]) for h in halo[chosen]])
+    beside = np.hypot(*(middle - where[chosen]).T) > NEAR
+    middle[~beside] = where[chosen[~beside]]
     trial, latents, taken = insert(
-        remove(sky, "points", slots[chosen]), mean, "extended", where[chosen] + np.array(start),
-        seen.faintest[pixels(where[chosen], field)],
+        remove(sky, "points", slots[chosen[~beside]]), mean, "extended", middle + np.array(start),
+        seen.faintest[pixels(middle, field)],
     )  # fmt: skip
     fitted = draw(trial, key, latents, options, draws=WIDTH_DRAWS, iterations=options.iterations)
     size = np.asarray(fitted.sites["extended_size"])[:, taken]
     flux = np.asarray(fitted.sites["extended_flux"])[:, field.reference, taken]
     wide = (size.mean(0) - 2 * size.std(0) > SMALLEST) & (flux.mean(0) > 2.5 * flux.std(0))
-    z["extended"][taken[wide]] = np.maximum(z["points"][slots[chosen[wide]]], around[chosen[wide]])
+    z["extended"][taken[wide]] = np.maximum(np.where(beside, 0, z["points"][slots[chosen]]), around[chosen])[wide]
     if not wide.any():
         return sky, mean, False
     trial = remove(trial, "extended", taken[~wide])
-    points = trial.points.active.at[slots[chosen[~wide]]].set(1.0)
+    points = trial.points.active.at[slots[chosen[~wide & ~beside]]].set(1.0)
     return eqx.tree_at(lambda s: s.points.active, trial, points), fitted.mean, True
 
 
