@@ -1,12 +1,13 @@
 """The NumPyro distribution against the model it wraps."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxastro.systems.planetary_systems import PodSim, Systems
-from jaxastro.systems.planetary_systems.tokens import GridGenerator, GridMember
+from jaxastro.systems.planetary_systems.tokens import Grid, GridGenerator, GridMember
 from jaxastro.systems.planetary_systems.training import alone, inference_mode
 
 pytestmark = pytest.mark.core
@@ -25,7 +26,8 @@ def test_any_order_of_planets_has_the_density_of_the_system():
 
 
 def test_draws_have_finite_density():
-    prior = Systems(GridGenerator((inference_mode(GridMember(width=16, key=jax.random.key(0))),)), planets=8)
+    net = eqx.filter_jit(GridMember)(grid=Grid(5), width=16, layers=1, key=jax.random.key(0))
+    prior = Systems(GridGenerator((inference_mode(net),)), planets=8)
     value = prior.sample(jax.random.key(0), (2, 3))
     assert value.shape == (2, 3, 8, 3)
     assert jnp.isfinite(jax.jit(prior.log_prob)(value)).all()
