@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from astropy.table import Table
-
 from jaxastro.errors import InputError
 from jaxastro.systems.vetting import columns as known
 from jaxastro.systems.vetting.columns import Columns
@@ -28,16 +26,21 @@ def signals_of_candidates(
     Args:
         columns: of the table.
         path: of the table, for messages.
-        light_curves: folder whose file or folder names hold the object ids; None: only the scalars are known.
+        light_curves: folder whose file or folder names hold the object ids; None: only the scalars are known. So it is
+            with a row that has none in the folder, which a remark then says.
         recipe: how to make the views.
         duration_hours: hours in the table's unit of duration.
         time_system: of epochs in a column that does not say.
 
     Raises:
-        InputError: the table names no object, or has no period, epoch or duration column; the folder holds no file.
+        InputError: the table names no object; there is a folder, and it holds no file or the table has no period,
+            epoch or duration.
     """
     star = known.required(columns, known.STAR, "object", path)
     scalars = known.scalars(columns, duration_hours=duration_hours)
+    if light_curves is None:
+        rows, note = len(star.values), f"{path.name} came without light curves: only scalars are known."
+        return signals_from_curves([None] * rows, [""] * rows, recipe=recipe, scalars=scalars, notes=[note])
     for name in ("period_day", "duration_hour"):
         if name not in scalars:
             names = ", ".join(known.CANONICAL[name][:4])
@@ -48,25 +51,24 @@ def signals_of_candidates(
     ephemerides = [
         _ephemeris(*row) for row in zip(scalars["period_day"], epochs, scalars["duration_hour"] / 24, strict=True)
     ]
-    files = {} if light_curves is None else files_by_star(light_curves)
-    curves: dict[int, LightCurve | str] = {}
+    files = files_by_star(light_curves)
+    curves: dict[int, LightCurve | str | None] = {}
     stars = [_number(value) for value in star.values]
     for number in sorted(set(stars)):
-        curves[number] = _curve(files[number], time_system) if number in files else "no light curve"
+        curves[number] = _curve(files[number], time_system) if number in files else None
     planets = [(s, e) for s, e in zip(stars, ephemerides, strict=True)]
     by_star: dict[int, list[Ephemeris]] = {}
     for number, ephemeris in planets:
         if isinstance(ephemeris, Ephemeris):
             by_star.setdefault(number, []).append(ephemeris)
     others = [[o for o in by_star.get(s, []) if o is not e and not _same(o, e)] for s, e in planets]
-    matched = sum(not isinstance(curve, str) for curve in curves.values())
+    matched = sum(isinstance(curve, LightCurve) for curve in curves.values())
     return signals_from_curves(
         [curves[number] for number in stars],
         ephemerides,
         recipe=recipe,
         others=others,
         scalars=scalars,
-        table=Table(),
         notes=[f"{matched} of {len(curves)} objects of {path.name} have a light curve."],
     )
 

@@ -49,14 +49,16 @@ CANONICAL = {  # name here -> the names it has elsewhere
 SPELLED = {alias: name for name, aliases in CANONICAL.items() for alias in (name.lower(), *aliases)}
 
 # What is never an input. A verdict, or a count of other verdicts on the star, gives the answer away; an identity, a
-# place on the sky, an absolute epoch or the observing sector tells which survey campaign labelled the row.
+# place on the sky, an absolute epoch or the observing sector tells which survey campaign labelled the row; of the error
+# columns of KOI and TOI tables already their absence does: nobody fits what is not believed to be a planet.
 VERDICT = re.compile(
     r"^av_|fpflag|score|disp|label|nkoi|toi|koi_count|pnum|is_multi|vet|class|comment|name|planet$|prob|fpp|unc\."
 )
 IDENTITY = re.compile(
     r"^(rowid|loc_rowid|kepid|tid|epic|star|object|split|weight|sectors?|camera|ccd|ra|dec|rastr|decstr|epoc|epoch|t0)$"
     r"|(^|_| )id$|row_id|plnt_num|planet.number|sector run|deliv|datalink|rogue|quarters|update|created|_prov$|url"
-    r"|time0(bk)?$|tranmid$|^t0_|\[btjd\]|^(elat|elon|glat|glon)$"
+    r"|time0(bk)?$|tranmid$|^t0_|\[btjd\]|^(elat|elon|glat|glon)$|fwm_s(ra|dec)(_err)?$|^st_pm"
+    r"|err[12](lim)?$"
 )
 
 
@@ -131,10 +133,10 @@ def epoch_bjd(columns: Columns, time_system: str) -> np.ndarray | None:
 
     Args:
         columns: the columns of a file, by name.
-        time_system: `bjd`, `bkjd`, `btjd`, or `auto` (from the column's name, else BJD where above 2,400,000).
+        time_system: `bjd`, `bkjd`, `btjd` or `auto`, of epochs not above 2,400,000 in a column that names no system.
 
     Raises:
-        InputError: `auto` cannot tell the system of a column that does not name it.
+        InputError: neither values, column name nor option tell the system.
     """
     key = find(columns, EPOCHS)
     if key is None or (values := numbers(key.values)) is None:
@@ -146,18 +148,18 @@ OFFSETS = {"bjd": 0.0, "bkjd": 2454833.0, "btjd": 2457000.0}
 
 
 def offset(values: np.ndarray | float, time_system: str, stated: float | None, what: str) -> float:
-    """Days to add for BJD: from the option, else from what the file states, else none where times can only be BJD.
+    """Days to add for BJD: none where times can only be BJD, else what the file states, else what the option says.
 
     Raises:
         InputError: the times could be of more than one system, or the option names none.
     """
-    if time_system in OFFSETS:
-        return OFFSETS[time_system]
-    if time_system != "auto":
+    if time_system not in ("auto", *OFFSETS):
         raise InputError(f"Time system '{time_system}' is unknown; choose from auto, {', '.join(OFFSETS)}.")
     finite = np.asarray(values)[np.isfinite(values)]
-    if finite.size and np.median(finite) > 2400000:
+    if not finite.size or np.median(finite) > 2400000:
         return 0.0
-    if stated is None:
+    if stated is not None:
+        return stated
+    if time_system == "auto":
         raise InputError(f"{what} does not say its time system; pass time_system bjd, bkjd or btjd.")
-    return stated
+    return OFFSETS[time_system]

@@ -26,13 +26,18 @@ def folded(
         curve: the star's light curve.
         ephemeris: of the signal.
         recipe: gives the detrending window (default: the default recipe).
-        others: the star's other signals, whose transits (one duration to either side) are left out.
+        others: the star's other signals, whose transits (one duration to either side) are left out; not those of a
+            signal in transit for a quarter of its period or more, which would leave too little.
     """
     recipe = recipe or Recipe()
     tau, number = fold(curve.time, ephemeris)
     keep = np.ones(len(curve), dtype=bool)
     for other in others:
-        keep &= ~in_transit(curve.time, other, durations=2.0)
+        if 4 * other.duration_day < other.period_day:
+            keep &= ~in_transit(curve.time, other, durations=2.0)
+    centroid = curve.centroid
+    if centroid is not None and not np.isfinite(centroid).all(axis=1).any():
+        centroid = None
     single = partial(np.asarray, dtype=np.float32)
     return Folded(
         time=single(curve.time - curve.time[0]),
@@ -41,10 +46,8 @@ def folded(
         flux=single(curve.flux - 1),
         keep=keep,
         segment=curve.segment.astype(np.int32),
-        centroid=None
-        if curve.centroid is None
-        else single(np.nan_to_num(curve.centroid - np.nanmean(curve.centroid, 0))),
-        ghost=None if curve.ghost is None else single(np.nan_to_num(curve.ghost)),
+        centroid=None if centroid is None else single(centroid - np.nanmean(centroid, axis=0)),
+        ghost=None if curve.ghost is None else single(curve.ghost),
         period=single(ephemeris.period_day),
         duration=single(ephemeris.duration_day),
         window=single(max(recipe.window_durations * ephemeris.duration_day, recipe.window_day)),

@@ -14,11 +14,12 @@ from jaxastro.systems.vetting.folding import folded, views_of_signals
 from jaxastro.systems.vetting.lightcurve import LightCurve
 from jaxastro.systems.vetting.recipe import Recipe
 
+NO_CURVE = "no light curve"
 MEASURED = ("depth_ppm", "snr", "odd_even_sigma", "secondary_sigma", "transits", "transits_full")
 
 
 def signals_from_curves(
-    curves: Sequence[LightCurve | str],
+    curves: Sequence[LightCurve | str | None],
     ephemerides: Sequence[Ephemeris | str],
     *,
     recipe: Recipe | None = None,
@@ -33,8 +34,9 @@ def signals_from_curves(
     """The signals of light curves, one per ephemeris, in input order.
 
     Args:
-        curves: the light curve of each signal, or the reason why there is none.
-        ephemerides: when each transits, or the reason why that is not known.
+        curves: the light curve of each signal; None where it has none, so that it is known by its scalars alone; or
+            the reason why it cannot be used.
+        ephemerides: when each transits, or the reason why that is not known; unused where there is no light curve.
         recipe: how to make the views (default: WATSON-Net's).
         others: the other signals of each star, whose transits are left out.
         scalars: known quantities by name, NaN where missing; measured ones fill the gaps.
@@ -48,24 +50,30 @@ def signals_from_curves(
         InputError: the recipe is of views that cannot be made from a light curve.
     """
     recipe, rows = recipe or Recipe(), len(curves)
-    if recipe.kind == "unknown":
+    views = {n: np.zeros((rows, bins, recipe.channels[n]), np.float32) for n, bins in recipe.bins.items()}
+    present = {n: np.zeros(rows, bool) for n in recipe.bins}
+    known = {name: np.array(column, np.float64) for name, column in (scalars or {}).items()}
+    bare = np.array([curve is None for curve in curves], bool)
+    described = np.any([np.isfinite(column) for column in known.values()], axis=0) if known else np.zeros(rows, bool)
+    flags = np.array(
+        [
+            (NO_CURVE if not some else "") if curve is None else next((x for x in (curve, e) if isinstance(x, str)), "")
+            for curve, e, some in zip(curves, ephemerides, described, strict=True)
+        ],
+        object,
+    )
+    usable = [row for row in range(rows) if not flags[row] and not bare[row]]
+    if recipe.kind == "unknown" and usable:
         bins = ", ".join(f"{name} {n}" for name, n in recipe.bins.items())
         raise InputError(
             f"The model's views ({bins} bins) are of no known pipeline; give it ready-made views of that kind."
         )
-    flags = np.array(
-        [next((x for x in pair if isinstance(x, str)), "") for pair in zip(curves, ephemerides, strict=True)], object
-    )
-    usable = [row for row in range(rows) if not flags[row]]
     others = others or [()] * rows
     inputs: list[tuple[Any, Any, Any]] = [(curves[row], ephemerides[row], others[row]) for row in usable]
     if recipe.kind == "watson":
         built = views_of_signals([folded(c, e, recipe, others=o) for c, e, o in inputs], recipe)
     else:
         built = [astronet_views(c, e, recipe, others=o) for c, e, o in inputs]
-    views = {n: np.zeros((rows, bins, recipe.channels[n]), np.float32) for n, bins in recipe.bins.items()}
-    present = {n: np.zeros(rows, bool) for n in recipe.bins}
-    known = {name: np.array(column, np.float64) for name, column in (scalars or {}).items()}
     for name in ("period_day", "duration_hour", *MEASURED):
         known.setdefault(name, np.full(rows, np.nan))
     for row, made, (curve, ephemeris, _) in zip(usable, built, inputs, strict=True):
@@ -96,7 +104,7 @@ def signals_from_curves(
         split=np.full(rows, "") if split is None else split,
         table=table,
         flags=flags,
-        remarks=np.full(rows, "", object),
+        remarks=np.where(bare & (flags == ""), f"{NO_CURVE}: scored from its scalars alone", "").astype(object),
         recipe=recipe,
         notes=tuple(notes),
     )

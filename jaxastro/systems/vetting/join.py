@@ -60,6 +60,9 @@ def match(signals: Columns, table: Columns) -> Match:
             same = candidates[apart <= PERIOD_TOLERANCE][np.argsort(apart[apart <= PERIOD_TOLERANCE])][:1]
         if same.size == 1:
             rows[i] = same[0]
+        elif number is None and (period is None or table_period is None):
+            who = "DATA" if period is None else "the table"
+            reasons[i] = f"{who} has no period to match by"
         else:
             reasons[i] = "several rows of the table fit" if same.size else "object in the table, not this signal"
     return Match(rows, how, reasons)

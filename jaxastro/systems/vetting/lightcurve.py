@@ -3,6 +3,8 @@
 import dataclasses
 import gzip
 import re
+import warnings
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,8 @@ class LightCurve:
         centroid: offset of the flux centroid from its mean (cadence, 2), any unit, or None.
         ghost: halo minus core flux, both relative (cadence,), or None.
         star: the object id that the file states, or None.
-        offset: days that were added to the file's times for BJD; add them to an epoch in the file's time system.
+        offset: days that were added to the file's times for BJD; add them to an epoch in the file's time system. None
+            where that is not known, or differs between the files.
     """
 
     time: np.ndarray
@@ -39,7 +42,7 @@ class LightCurve:
     centroid: np.ndarray | None = None
     ghost: np.ndarray | None = None
     star: int | None = None
-    offset: float = 0.0
+    offset: float | None = None
 
     def __len__(self) -> int:
         return len(self.time)
@@ -54,10 +57,10 @@ def light_curve(
     ghost: np.ndarray | None = None,
     star: int | None = None,
 ) -> LightCurve:
-    """A light curve from arrays in any order: cadences that are not finite dropped, each file divided by its median.
+    """A light curve from arrays in any order, each file over its median; not finite or repeated cadences are dropped.
 
     Args:
-        time: BJD days.
+        time: BJD days; of two cadences at one time the first counts.
         flux: positive, any unit.
         file: number of the file that a cadence comes from (default: one).
         centroid: (cadence, 2), any unit.
@@ -65,16 +68,20 @@ def light_curve(
         star: object id.
 
     Raises:
-        InputError: no cadence has a finite time and flux.
+        InputError: no cadence has a finite time and flux, or the median flux is not positive.
     """
     file = np.zeros(len(time), dtype=int) if file is None else file
     good = np.isfinite(time) & np.isfinite(flux)
     if not good.any():
         raise InputError("The light curve has no cadence with finite time and flux; is it the right column?")
     rows = np.flatnonzero(good)[np.argsort(time[good], kind="stable")]
+    rows = rows[np.diff(time[rows], prepend=-np.inf) > 0]
     time, flux, file = time[rows].astype(np.float64), flux[rows].astype(np.float64), file[rows]
     for number in np.unique(file):
-        flux[file == number] /= np.median(flux[file == number])
+        median = np.median(flux[file == number])
+        if median <= 0:
+            raise InputError(f"The median flux is {median:g}; it must be positive (neither magnitudes nor residuals).")
+        flux[file == number] /= median
     breaks = (np.diff(time, prepend=time[0]) > GAP_DAY) | (np.diff(file, prepend=file[0]) != 0)
     return LightCurve(
         time=time,
@@ -92,7 +99,8 @@ def read_light_curve(paths: Path | Sequence[Path], *, time_system: str = "auto")
     Args:
         paths: FITS of Kepler or TESS (`.gz` too), or CSV with columns time, flux and, where known, quality,
             centroid_x, centroid_y (or centroids_ra, centroids_dec), core_flux and halo_flux.
-        time_system: of CSV times: `auto` (BJD where above 2,400,000), `bjd`, `bkjd` or `btjd`. FITS files say it.
+        time_system: `bjd`, `bkjd`, `btjd` or `auto`, of times that are not above 2,400,000 (those are BJD) in a file
+            that does not say it (FITS files do).
 
     Raises:
         InputError: no file, a damaged file, a missing column, or no finite cadence.
@@ -118,7 +126,8 @@ def read_light_curve(paths: Path | Sequence[Path], *, time_system: str = "auto")
         curve = light_curve(**joined, file=file, star=stars.pop())
     except InputError as error:
         raise InputError(f"{paths[0]}: {error}") from error
-    return dataclasses.replace(curve, offset=parts[0]["offset"])
+    offsets = {part["offset"] for part in parts}
+    return dataclasses.replace(curve, offset=offsets.pop() if len(offsets) == 1 else None)
 
 
 def light_curve_files(folder: Path) -> list[Path]:
@@ -147,13 +156,19 @@ def files_by_star(folder: Path) -> dict[int, list[Path]]:
 
 def _read_fits(path: Path, time_system: str) -> dict:
     from astropy.io import fits
+    from astropy.utils.exceptions import AstropyUserWarning
 
     try:
-        with fits.open(path, memmap=False) as hdus:
-            header, data, top = hdus[1].header, np.asarray(hdus[1].data), hdus[0].header  # pyright: ignore
-            names = [name.upper() for name in data.dtype.names or ()]
-            data.dtype.names = tuple(names)
-    except (OSError, EOFError, ValueError, TypeError, IndexError, AttributeError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AstropyUserWarning)
+            warnings.filterwarnings("error", "File may have been truncated")
+            with fits.open(path, memmap=False) as hdus:
+                header, data, top = hdus[1].header, np.asarray(hdus[1].data), hdus[0].header  # pyright: ignore
+        names = [name.upper() for name in data.dtype.names or ()]
+        data.dtype.names = tuple(names)
+    except (
+        OSError, EOFError, ValueError, TypeError, IndexError, AttributeError, zlib.error, AstropyUserWarning
+    ) as error:  # fmt: skip
         raise InputError(f"{path}: expected a light-curve FITS with a table, found: {error}; copy it again.") from error
     flux = next((name for name in FLUX if name in names), None)
     if flux is None or "TIME" not in names:
@@ -171,7 +186,7 @@ def _read_fits(path: Path, time_system: str) -> dict:
             centroid -= np.stack([data[f"POS_CORR{i}"] for i in (1, 2)], axis=1)
         centroid = np.where(np.isfinite(centroid), centroid, np.nan)[good]
     star = next((top[key] for key in ("KEPLERID", "TICID") if top.get(key) is not None), None)
-    add = offset(time, "auto", stated, f"{path}: TIME")
+    add = offset(time, time_system, stated, f"{path}: TIME")
     return {
         "time": time[good] + add,
         "flux": data[flux].astype(np.float64)[good],
@@ -185,10 +200,12 @@ def _read_fits(path: Path, time_system: str) -> dict:
 def _read_csv(path: Path, time_system: str) -> dict:
     opened = gzip.open if path.suffix == ".gz" else open
     try:
-        with opened(path, "rt") as file:
+        with opened(path, "rt") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of a file without a line
             table = np.genfromtxt(file, delimiter=",", names=True, comments="#", dtype=np.float64, encoding="utf-8")
-    except (OSError, EOFError, ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: expected a CSV light curve with a header, found: {error}.") from error
+    except (OSError, EOFError, ValueError, IndexError, StopIteration, zlib.error) as error:
+        found = "; ".join(line.strip() for line in str(error).splitlines()[:2])
+        raise InputError(f"{path}: expected a CSV light curve with a header, found: {found or 'nothing'}.") from error
     table = np.atleast_1d(table)
     names = {name.lower(): name for name in table.dtype.names or ()}
     for name in ("time", "flux"):

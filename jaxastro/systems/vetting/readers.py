@@ -44,7 +44,7 @@ def read(
         label_column: column that holds the label (default: the one the format is known to have).
         group_column: column that folds and bootstraps keep together (default: the star).
         duration_unit: `auto` (days in view files, hours in tables), `hours`, `days` or `minutes`.
-        time_system: `auto`, `bjd`, `bkjd` or `btjd`, of epochs and times that do not say.
+        time_system: `auto`, `bjd`, `bkjd` or `btjd`, of epochs and times of which neither file nor size say it.
         recipe: how to make the views of light curves (default: WATSON-Net's).
 
     Raises:
@@ -154,7 +154,7 @@ def _refuse_repeats(keys: list[known.Key], path: Path) -> None:
 
 def _remarks(signals: Signals) -> np.ndarray:
     """What is odd about a row that can still be scored."""
-    remarks = np.full(len(signals), "", object)
+    remarks = signals.remarks.copy()
     scalars, there = signals.examples.scalars, signals.examples.scalar_present
 
     def column(name: str) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Folded views that another pipeline made: an npz of arrays, or AstroNet's TFRecord shards."""
 
+import re
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -9,6 +10,7 @@ from jaxastro.errors import InputError
 from jaxastro.io.tfrecord import read_tfrecord
 from jaxastro.systems.vetting.recipe import Recipe, ready_made_recipe
 
+SHARD = re.compile(r"-\d+-of-\d+(\.tfrecord)?$|\.tfrecord$")
 VIEW_COLUMNS = {"global_view": "global", "local_view": "main", **{f"{n}_view": n for n in ("secondary", "odd", "even")}}
 
 
@@ -26,7 +28,9 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
 
 
 def read_shards(path: Path) -> dict[str, np.ndarray]:
-    """The features of a TFRecord shard, or of all shards in a directory, as columns; a directory adds `split`.
+    """The features of a TFRecord shard, or of all shards in a directory, as columns, with `split` from the file names.
+
+    A feature that only some records have is NaN (text: empty) in the others.
 
     Raises:
         InputError: no shard, a damaged shard, or records without the same features.
@@ -36,16 +40,16 @@ def read_shards(path: Path) -> dict[str, np.ndarray]:
     for shard in shards:
         new = read_tfrecord(shard)
         records += new
-        split += [shard.name.split("-")[0] if "-" in shard.name else ""] * len(new)
-    columns = {name: _column(name, records, path) for name in records[0]}
-    if len(set(split)) > 1 and "split" not in columns:
-        columns["split"] = np.array(split)
+        split += [SHARD.sub("", shard.name)] * len(new)
+    names = dict.fromkeys(name for record in records for name in record)
+    columns = {name: _column(name, records, path) for name in names}
+    columns.setdefault("split", np.array(split, str))
     return checked(columns, path)
 
 
 def is_shard(path: Path) -> bool:
     """Whether a file name is that of a TFRecord shard: `*.tfrecord` or `name-00000-of-00008`."""
-    return path.suffix == ".tfrecord" or "-of-" in path.name
+    return SHARD.search(path.name) is not None
 
 
 def _column(name: str, records: list, path: Path) -> np.ndarray:
@@ -80,6 +84,8 @@ def checked(columns: dict[str, np.ndarray], path: Path) -> dict[str, np.ndarray]
                 f"{path}: '{name}' has shape {columns[name].shape} of {columns[name].dtype}, expected (object, bin)."
             )
     rows = len(columns["global_view"])
+    if not rows:
+        raise InputError(f"{path}: 'global_view' has no rows; the file holds no signal.")
     for name, values in columns.items():
         if values.shape[:1] != (rows,):
             raise InputError(

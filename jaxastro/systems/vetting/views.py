@@ -22,8 +22,8 @@ class Folded(NamedTuple):
         flux: relative flux minus 1.
         keep: whether the cadence counts (neither padding nor in transit of another signal of the star).
         segment: uninterrupted stretch of the cadence.
-        centroid: centroid offsets (cadence, 2) in any unit, or None.
-        ghost: halo minus core flux, relative, or None.
+        centroid: centroid offsets (cadence, 2) in any unit, NaN where unknown, or None.
+        ghost: halo minus core flux, relative, NaN where unknown, or None.
         period: days.
         duration: days.
         window: of the detrending, days.
@@ -91,23 +91,23 @@ def build_views(
     # From the reported ephemeris: a shift of it must not move cadences in and out of the trend.
     from_middle = jnp.minimum(jnp.abs(folded.tau), folded.period / 2 - jnp.abs(folded.tau))
     protected = (from_middle < 0.75 * folded.duration) & (6 * folded.duration < folded.period)  # else no trend is left
-    use = folded.keep & ~protected
 
     series = [folded.flux]
     if folded.centroid is not None:
         series += [folded.centroid[:, 0], folded.centroid[:, 1]]
     if folded.ghost is not None:
         series += [folded.ghost]
-    keep = folded.keep
-    flat, *others = series
+    values = jnp.stack(series)
+    good = folded.keep & jnp.isfinite(values)
+    values = jnp.where(good, values, 0)
     if detrend:
         trends, known = lax.map(
-            lambda v: biweight_trend(folded.time, v, use, folded.segment, folded.window, width=width),
-            jnp.stack(series),
+            lambda v: biweight_trend(folded.time, *v, folded.segment, folded.window, width=width),
+            (values, good & ~protected),
         )
-        keep = keep & known[0]
-        flat, *others = [values - trend for values, trend in zip(series, trends, strict=True)]
-        flat = flat / (1 + trends[0])
+        values, good = (values - trends).at[0].divide(1 + trends[0]), good & known
+    flat, *others = values
+    keep, *other_keeps = good
     sigma, keep = _clip(flat, keep, protected, recipe.clip_sigma)
 
     phase = tau / period + 0.75
@@ -130,10 +130,11 @@ def build_views(
     for name, parts in sums.items():
         views[name], present[name] = _view(parts, scale)
     if folded.centroid is not None:
-        views["centroid"], present["centroid"] = _centroid_view(others[:2], keep, protected, in_main, x, focus, soft)
+        goods = [keep & known for known in other_keeps[:2]]
+        views["centroid"], present["centroid"] = _centroid_view(others[:2], goods, protected, in_main, x, focus, soft)
     if folded.ghost is not None:
-        ghost_keep = _clip(others[-1], keep, protected, recipe.clip_sigma)[1]
-        views["ghost"], present["ghost"] = _view(_bin(x, others[-1], ghost_keep & in_main, focus, soft)[0], scale)
+        good = _clip(others[-1], keep & other_keeps[-1], protected, recipe.clip_sigma, signed=True)[1]
+        views["ghost"], present["ghost"] = _view(_bin(x, others[-1], good & in_main, focus, soft)[0], scale)
 
     odd_transit = folded.number % 2 == 1
     odd_depth, odd_error = _depth(flat, centre * odd_transit, sigma)
@@ -150,9 +151,17 @@ def build_views(
 
 
 def _clip(
-    flat: Float[Array, "cadence"], keep: Bool[Array, "cadence"], protected: Bool[Array, "cadence"], limit: float
+    flat: Float[Array, "cadence"],
+    keep: Bool[Array, "cadence"],
+    protected: Bool[Array, "cadence"],
+    limit: float,
+    *,
+    signed: bool = False,
 ) -> tuple[Float[Array, ""], Bool[Array, "cadence"]]:
-    """Standard deviation out of transit, and `keep` without outliers: dips within transits are no outliers."""
+    """Standard deviation out of transit, and `keep` without outliers: dips within transits are no outliers.
+
+    Of `signed` series, whose shifts go either way, rises within transits are none either.
+    """
     fixed = lax.stop_gradient(flat)
     sigma = jnp.asarray(jnp.inf, flat.dtype)
     for _ in range(4):
@@ -160,7 +169,8 @@ def _clip(
         n = jnp.maximum(used.sum().astype(flat.dtype), 1)
         mean = jnp.where(used, fixed, 0).sum() / n
         sigma = jnp.maximum(jnp.sqrt(jnp.where(used, (fixed - mean) ** 2, 0).sum() / n), 1e-9)
-    return sigma, keep & (fixed < limit * sigma) & (protected | (fixed > -limit * sigma))
+    keep = keep & (protected | (jnp.abs(fixed) < limit * sigma))
+    return sigma, keep if signed else keep & (fixed < limit * sigma)
 
 
 def _bin(x, values, keep, bins: int, soft: bool, slot=None, *, cyclic: bool = False) -> Float[Array, "slot bin 2"]:
@@ -212,11 +222,11 @@ def _depth(flat, weight, sigma) -> tuple[Float[Array, ""], Float[Array, ""]]:
     return -(weight * flat).sum() / jnp.maximum(n, 1), sigma / jnp.sqrt(jnp.maximum(n, 0.25))
 
 
-def _centroid_view(shifts, keep, protected, in_main, x, bins: int, soft: bool):
+def _centroid_view(shifts, goods, protected, in_main, x, bins: int, soft: bool):
     """Centroid shift of both axes in units of the scatter of the bins out of transit, and validity."""
     columns = []
-    for shift in shifts:
-        good = _clip(shift, keep, protected, 3.0)[1]
+    for shift, good in zip(shifts, goods, strict=True):
+        good = _clip(shift, good, protected, 3.0, signed=True)[1]
         view, present = _view(_bin(x, shift, good & in_main, bins, soft)[0], 1.0)
         outer = jnp.abs(jnp.arange(bins) - (bins - 1) / 2) > bins / 8  # beyond 0.75 durations
         outer &= view[:, 1] > 0

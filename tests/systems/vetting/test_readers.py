@@ -7,8 +7,9 @@ import pytest
 from astropy.io import fits
 
 from jaxastro.errors import InputError
+from jaxastro.systems.vetting import ready_made
 from jaxastro.systems.vetting.astronet import CONVENTIONS, averaged, median_bins, scaled
-from jaxastro.systems.vetting.columns import is_input
+from jaxastro.systems.vetting.columns import is_input, offset
 from jaxastro.systems.vetting.ephemeris import Ephemeris
 from jaxastro.systems.vetting.from_curves import signals_from_curves
 from jaxastro.systems.vetting.lightcurve import files_by_star, read_light_curve
@@ -59,6 +60,7 @@ def test_views_scalars_and_identities_come_back(tmp_path):
         ({"local_view": None}, "'local_view' is missing"),
         ({"tic_id": None}, "no column for the object"),
         ({"Period": np.ones(4)}, "'Period' has 4 rows, 'global_view' has 6"),
+        ({name: values[:0] for name, values in columns().items()}, "no rows"),
         ({"global_view": np.zeros(6)}, r"shape \(6,\)"),
         (
             {"tic_id": np.array([10, 10, 20, 30, 40, 50]), "row_id": np.array([1, 1, 2, 3, 4, 5])},
@@ -163,14 +165,16 @@ def test_signals_written_are_read_back(tmp_path):
 
 
 def test_candidates_meet_their_light_curves(tmp_path):
-    """Written to CSV and read again, a simulated transit has its own depth; a row without a curve says so."""
+    """Written to CSV and read again, a simulated transit has its own depth; a row without a curve keeps its scalars."""
     made = simulate_curves(3, 5, kinds=("planet",))
     write_curves(tmp_path, made)
     with open(tmp_path / "candidates.csv", "a") as file:
         file.write("99,2.0,2458326,3,5000,1,PC,planet\n100000001,-2.0,2458326,3,5000,1,J,planet\n")
     signals = read(tmp_path)
-    assert signals.flags[:3].tolist() == ["", "", ""]
-    assert signals.flags[3] == "no light curve"
+    assert signals.flags[:4].tolist() == ["", "", "", ""]
+    assert signals.remarks[:4].tolist() == ["", "", "", "no light curve: scored from its scalars alone"]
+    assert signals.examples.view_present["main"].tolist() == [True, True, True, False, False]
+    np.testing.assert_allclose(signals.examples.scalars[3, signals.scalar_names.index("period_day")], 2.0)
     assert "must be positive" in signals.flags[4]
     direct = signals_from_curves([m.curve for m in made], [m.ephemeris for m in made])
     for name in ("main", "secondary", "centroid", "ghost"):
@@ -212,12 +216,13 @@ def test_fits_files_are_stitched_in_bjd_without_flagged_cadences(tmp_path):
 
 
 @pytest.mark.parametrize("compress", [False, True])
-def test_truncated_light_curves_are_one_sentence(tmp_path, compress):
+def test_truncated_light_curves_are_one_sentence(tmp_path, compress, recwarn):
     whole = fits_file(tmp_path / "a.fits").read_bytes()
     path = tmp_path / ("c.fits.gz" if compress else "c.fits")
     path.write_bytes(gzip.compress(whole)[:-200] if compress else whole[:6000])
     with pytest.raises(InputError, match=r"c\.fits"):
         read_light_curve(path)
+    assert not recwarn.list
 
 
 @pytest.mark.parametrize(
@@ -226,12 +231,95 @@ def test_truncated_light_curves_are_one_sentence(tmp_path, compress):
         ("time,flux\n2458000,nan\n2458001,nan\n", "no cadence"),
         ("time,mag\n2458000,1\n", "column 'flux' is missing"),
         ("time,flux\n1,1\n2,1\n", "time_system"),
+        ("time,flux\n2458000,-1\n2458001,-2\n", "median flux is -1.5"),
+        ("time,flux\n2458000,0\n2458001,0\n", "median flux is 0"),
+        ("time,flux\n2458000,1\n2458001,1,5\n2458002,1\n", "Line #3"),
+        ("time,flux\nmonday,bright\ntuesday,faint\n", "no cadence"),
+        ("time,flux\n", "no cadence"),
+        ("", "lc.csv: expected a CSV light curve"),
     ],
 )
-def test_light_curves_in_csv_are_checked(tmp_path, text, said):
+def test_light_curves_in_csv_are_checked(tmp_path, text, said, recwarn):
     (tmp_path / "lc.csv").write_text(text)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=said) as caught:
         read_light_curve(tmp_path / "lc.csv")
+    assert "\n" not in str(caught.value)
+    assert not recwarn.list
+
+
+def test_the_same_file_twice_is_read_once(tmp_path):
+    a, b = (fits_file(tmp_path / name) for name in ("a.fits", "b.fits"))
+    twice, once = read_light_curve([a, b]), read_light_curve(a)
+    for name in ("time", "flux", "segment"):
+        np.testing.assert_array_equal(getattr(twice, name), getattr(once, name))
+
+
+@pytest.mark.parametrize(
+    ("values", "option", "stated", "added"),
+    [
+        (2458000.0, "btjd", 2454833.0, 0.0),  # the values can only be BJD
+        (120.0, "btjd", 2454833.0, 2454833.0),  # the file states it
+        (120.0, "btjd", None, 2457000.0),
+        (120.0, "bjd", None, 0.0),
+        (np.nan, "auto", None, 0.0),  # nothing to tell, nothing to shift
+    ],
+)
+def test_the_time_system_is_that_of_the_values_then_of_the_file_then_of_the_option(values, option, stated, added):
+    assert offset(np.array([values]), option, stated, "x") == added
+
+
+def test_epochs_in_bjd_meet_light_curves_in_btjd(tmp_path):
+    """A TOI table has BJD epochs, a TESS light curve in CSV has BTJD times: one option serves both."""
+    made = simulate_curves(2, 5, kinds=("planet",))
+    write_curves(tmp_path, made)
+    before = read(tmp_path)
+    for path in (tmp_path / "light_curves").glob("*.csv"):
+        header, *rows = path.read_text().splitlines()
+        moved = [f"{float(t) - 2457000:.6f},{rest}" for t, rest in (row.split(",", 1) for row in rows)]
+        path.write_text("\n".join([header, *moved]) + "\n")
+    after = read(tmp_path, time_system="btjd")
+    np.testing.assert_allclose(after.examples.views["main"], before.examples.views["main"], atol=1e-3)
+    with pytest.raises(InputError, match="time_system"):
+        read_light_curve(next((tmp_path / "light_curves").glob("*.csv")))
+
+
+def test_an_offset_is_known_where_all_files_have_one(tmp_path):
+    (tmp_path / "a.csv").write_text("time,flux\n100,1\n101,1\n")
+    (tmp_path / "b.csv").write_text("time,flux\n2458000,1\n2458001,1\n")
+    assert read_light_curve(tmp_path / "a.csv", time_system="btjd").offset == 2457000
+    assert read_light_curve(tmp_path, time_system="btjd").offset is None
+
+
+def test_a_table_without_light_curves_is_known_by_its_scalars(tmp_path):
+    path = tmp_path / "koi.csv"
+    path.write_text("kepid,kepoi_name,koi_disposition,koi_period,koi_impact\n1,a,CONFIRMED,3,0.1\n2,b,FALSE,,0.9\n")
+    signals = read(path)
+    assert signals.flags.tolist() == ["", ""]
+    assert set(signals.remarks) == {"no light curve: scored from its scalars alone"}
+    assert "without light curves" in signals.notes[0]
+    column = signals.scalar_names.index("koi_impact")
+    assert signals.examples.scalars[:, column].tolist() == [0.1, 0.9]
+    assert not any(present.any() for present in signals.examples.view_present.values())
+    bare = signals_from_curves([None], [""])
+    assert bare.flags.tolist() == ["no light curve"]
+
+
+def test_shards_name_their_split_and_keep_every_feature(tmp_path, monkeypatch):
+    views = {"global_view": np.arange(20.0), "local_view": np.arange(10.0)}
+    records = [{**views, "kepid": np.array([1])}, {**views, "kepid": np.array([2]), "koi_impact": np.array([0.5])}]
+    monkeypatch.setattr(ready_made, "read_tfrecord", lambda path: records)
+    for name in ("val-00000-of-00001", "val-00000-of-00001.idx"):
+        (tmp_path / name).touch()
+    for path in (tmp_path, tmp_path / "val-00000-of-00001"):
+        found = ready_made.read_shards(path)
+        assert found["split"].tolist() == ["val", "val"]
+        np.testing.assert_array_equal(found["koi_impact"], [np.nan, 0.5])
+
+
+def test_joining_without_a_period_says_so(tmp_path):
+    (tmp_path / "koi.csv").write_text("kepid,koi_period,koi_impact\n10,3.0,0.1\n")
+    signals = read(npz(tmp_path / "v.npz", Period=None))
+    assert "DATA has no period to match by" in with_table(signals, tmp_path / "koi.csv").remarks[0]
 
 
 def test_the_secondary_is_cut_where_phase_is_one_half():
@@ -271,7 +359,7 @@ def test_the_dr24_table_joins_every_tce_and_leaks_nothing(real_data):
     folder = real_data / "vetting" / "kepler_dr24_astronet"
     signals = read(folder / "kepler_dr24_views.npz", table=folder / "tce_1058-471-734.csv.gz")
     assert "1997 of 1997" in signals.notes[-1]
-    assert len(signals.scalar_names) == 86  # 88 less the two absolute epochs
+    assert len(signals.scalar_names) == 82  # 88 less the two absolute epochs and the place on the sky with its errors
     assert not [name for name in signals.scalar_names if name.startswith("av_") or "nkoi" in name]
     shard = read(folder / "val-00000-of-00001.tfrecord")
     rows = {
@@ -309,4 +397,3 @@ def test_wasp_126_is_rebuilt_as_astronet_triage_made_it(real_data):
             a, b = made.examples.views[name][0, :, 0], ready.examples.views[name][row, :, 0]
             assert np.corrcoef(a, b)[0, 1] > 0.98, (row, name)
             assert np.sqrt(np.mean((a - b) ** 2)) < rms, (row, name)
-            print(row, name, np.corrcoef(a, b)[0, 1], np.sqrt(np.mean((a - b) ** 2)))

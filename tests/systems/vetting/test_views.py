@@ -219,6 +219,44 @@ def test_a_shifted_centroid_stands_out_of_its_own_scatter():
     assert float(made.views["ghost"][inside, 0].mean()) == pytest.approx(-2, rel=0.05)
 
 
+def test_strong_shifts_are_seen_whichever_way_they_go():
+    rng = np.random.default_rng(0)
+    inside = np.abs(fold(TIME, EPHEMERIS)[0]) < DURATION / 2
+    noise = rng.normal(size=(len(TIME), 2))
+    made = {}
+    for sign in (1, -1):
+        centroid, ghost = sign * (noise + 8 * inside[:, None]), sign * (noise[:, 0] + 8 * inside) * 1e-3
+        s = folded(light_curve(TIME, box(TIME, noise=1e-4), centroid=centroid, ghost=ghost), EPHEMERIS, RECIPE)
+        made[sign] = build_views(s, RECIPE, width=window_cadences(s)).views
+    for name, shift in {"centroid": 8 * np.sqrt(inside.sum() / 12.5), "ghost": 8e-3 / DEPTH}.items():
+        up, down = (np.asarray(made[sign][name])[34:41, :-1] for sign in (1, -1))
+        assert up.mean() == pytest.approx(shift, rel=0.3), name
+        np.testing.assert_allclose(up, -down, atol=0.02 * shift, err_msg=name)
+
+
+def test_cadences_without_a_centroid_are_left_out():
+    """Two sectors on different pixels, a tenth of the cadences in transit unknown, no shift: nothing but noise."""
+    rng = np.random.default_rng(0)
+    inside = np.abs(fold(TIME, EPHEMERIS)[0]) < DURATION / 2
+    half = np.arange(len(TIME)) >= 3000
+    centroid = rng.normal(size=(len(TIME), 2)) + 200.0 * half[:, None]
+    ghost = 1e-4 * rng.normal(size=len(TIME)) + 1.0 * half
+    lost = inside & (rng.random(len(TIME)) < 0.1)
+    centroid[lost], ghost[lost] = np.nan, np.nan
+    curve = light_curve(TIME, box(TIME, noise=1e-4), file=half.astype(int), centroid=centroid, ghost=ghost)
+    s = folded(curve, EPHEMERIS, RECIPE)
+    made = build_views(s, RECIPE, width=window_cadences(s))
+    assert np.abs(np.asarray(made.views["centroid"])[:, :2]).max() < 4.5
+    assert np.abs(np.asarray(made.views["ghost"])[34:41, 0]).max() < 0.03
+    assert folded(light_curve(TIME, box(TIME), centroid=np.full((len(TIME), 2), np.nan)), EPHEMERIS).centroid is None
+
+
+def test_a_sibling_in_transit_most_of_the_time_is_not_left_out():
+    curve = light_curve(TIME, box(TIME))
+    for sibling, masked in ((Ephemeris(1.0, T0, 0.2), True), (Ephemeris(0.3, T0, 0.5), False)):
+        assert (not folded(curve, EPHEMERIS, others=[sibling]).keep.all()) == masked
+
+
 def test_gradient_with_respect_to_flux_is_the_bin_mean():
     s = folded(light_curve(TIME, box(TIME, noise=1e-4)), EPHEMERIS)
 
