@@ -73,7 +73,9 @@ def main() -> None:
     options = parser.parse_args()
     start, maps = time.process_time(), []
     if options.join:
-        maps = [m for part in options.join for m in json.loads(part.read_text())["each"]]
+        parts = [json.loads(part.read_text()) for part in options.join]
+        maps = [m for part in parts for m in part["each"]]
+        start -= sum(part["cpu_s"] for part in parts)
     else:
         for seed in range(10_000 + options.first, 10_000 + options.first + options.maps):
             maps.append(null_map(seed))

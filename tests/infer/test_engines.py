@@ -104,8 +104,7 @@ def test_geovi_follows_the_funnel_of_eight_schools(eight_schools_truth):
 
 def test_hamiltonian_monte_carlo_takes_geovi_to_nuts(eight_schools_truth):
     """Six times the draws, whose Monte-Carlo errors show what is left of geoVI's."""
-    options = {"draws": 400, "pairs": 32, "iterations": 15}
-    first = geovi(eight_schools, EFFECT, ERROR, key=jax.random.key(2), **options)
+    first = geovi(eight_schools, EFFECT, ERROR, key=jax.random.key(2), draws=400, pairs=32, iterations=15)
     posterior = hmc(eight_schools, EFFECT, ERROR, key=jax.random.key(3), start=first, trajectories=100, length=3.0)
     for name in ("mu", "tau", "theta"):
         close_to_nuts(posterior, eight_schools_truth, name)

@@ -83,7 +83,7 @@ class Train(Data):
     """Fit the diffuse sky, insert sources where its latents are in tension, repeat until none is left."""
 
     seed: int = option(0, "seed of everything random")
-    threshold: float = option(5.0, "tension at which a source is inserted [robust sigma]")
+    threshold: float = option(4.6, "tension at which a source is inserted [robust sigma]")
     point_threshold: float = option(4.5, "significance of a missing point at which one is inserted [sigma]")
     keep: float = option(2.5, "significance below which an inserted source is removed again [sigma]")
     sources: int = option(32, "slots for point sources")

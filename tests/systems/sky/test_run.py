@@ -67,7 +67,6 @@ def test_predict_gives_the_catalogue_and_explain_the_figures(run, tmp_path):
     assert all(path.is_file() for path in report.files)
 
 
-@pytest.mark.xfail(reason="the loaded mean differs from the maps that were written", strict=False)
 def test_load_gives_back_the_sky_at_its_mean(run):
     folder, _, _ = run
     sites = jaxastro.load(folder)()
