@@ -7,13 +7,12 @@ import importlib
 import inspect
 import json
 import sys
-import types
 import typing
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from jaxastro.errors import ArtefactError, InputError
-from jaxastro.options import Common, build, read_toml
+from jaxastro.options import Common, build, chosen, element_type, read_toml
 from jaxastro.systems.catalogue import SYSTEMS
 
 
@@ -135,18 +134,19 @@ def _add(parser: Parser, field: dataclasses.Field, hint: Any) -> None:
         "default": argparse.SUPPRESS,
         "help": (field.metadata["help"] + (f" (default: {shown})" if shown else "")).replace("%", "%%"),
     }
-    kind, many = _kind(hint)
+    kind, many, _ = element_type(hint)
     if kind is bool:
         action = argparse.BooleanOptionalAction if field.default else "store_true"
         parser.add_argument(*flags, action=action, **settings)
         return
     settings["metavar"] = {int: "N", float: "X", str: "WORD", Path: "PATH"}[kind]
-    if field.metadata["choices"]:
-        settings |= {"choices": field.metadata["choices"], "metavar": None}
+    choices = field.metadata["choices"]
+    if choices:
+        settings |= {"choices": choices, "metavar": None}
     if many:
         parser.add_argument(*flags, nargs="+", action=_Listed, kind=kind, **settings)
     else:
-        parser.add_argument(*flags, type=kind, **settings)
+        parser.add_argument(*flags, type=(lambda word: chosen(word, choices)) if choices else kind, **settings)
 
 
 class _Listed(argparse.Action):
@@ -162,15 +162,6 @@ class _Listed(argparse.Action):
             setattr(namespace, self.dest, tuple(self.kind(w) for w in words))
         except ValueError:
             parser.error(f"{option_string} expects {self.kind.__name__} values, found {' '.join(words)!r}")
-
-
-def _kind(hint: Any) -> tuple[type, bool]:
-    """The element type of a field, and whether it takes several."""
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        hint = next(a for a in typing.get_args(hint) if a is not type(None))
-    if typing.get_origin(hint) is tuple:
-        return typing.get_args(hint)[0], True
-    return hint, False
 
 
 def _shown(default: Any) -> str:

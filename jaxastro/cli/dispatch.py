@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from pathlib import Path
 from typing import Any
 
 from jaxastro.cli.arguments import Call, Verb, parse
@@ -16,6 +17,8 @@ def run(verb: Verb, words: list[str]) -> None:
         from jaxastro.io import refuse_existing
 
         refuse_existing(call.output, overwrite=call.options.overwrite)
+        if verb.output == "optional":
+            _format(call.output)
     _use_devices(call.devices)
     function = getattr(importlib.import_module(f"jaxastro.systems.{call.system}.system"), verb.name)
     result = function(*_positional(verb, call), call.options)
@@ -29,8 +32,6 @@ def run(verb: Verb, words: list[str]) -> None:
 
 
 def _positional(verb: Verb, call: Call) -> list[Any]:
-    from pathlib import Path
-
     values: list[Any] = [Path(call.target)] if verb.target == "RUN" else []
     if verb.data != "none":
         values.append(call.data)
@@ -40,15 +41,21 @@ def _positional(verb: Verb, call: Call) -> list[Any]:
 
 
 def _write(table: Any, call: Call) -> None:
-    from jaxastro.errors import InputError
     from jaxastro.io import atomic_path
 
     assert call.output is not None
-    formats = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".fits": "fits"}
-    if call.output.suffix not in formats:
-        raise InputError(f"{call.output} has no known table suffix; expected one of {', '.join(formats)}.")
     with atomic_path(call.output) as temporary:
-        table.write(temporary, format=formats[call.output.suffix], overwrite=True)
+        table.write(temporary, format=_format(call.output), overwrite=True)
+
+
+def _format(output: Path) -> str:
+    """The format of a table that is written to a file of this name; only verbs with an optional output write one."""
+    from jaxastro.errors import InputError
+
+    formats = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".fits": "fits"}
+    if output.suffix not in formats:
+        raise InputError(f"{output} has no known table suffix; expected one of {', '.join(formats)}.")
+    return formats[output.suffix]
 
 
 def _use_devices(count: int | None) -> None:

@@ -10,7 +10,7 @@ _NEEDED = (
     "jaxastro", "jax", "jaxlib", "equinox", "flax", "optax", "numpyro", "numpy", "astropy", "scikit-learn",
     "matplotlib",
 )  # fmt: skip
-_OPTIONAL = {"arviz": "peers", "nifty": "peers", "shap": "peers", "xgboost-cpu": "trees", "torch": "benchmarks"}
+_OPTIONAL = {"arviz": "peers", "nifty": "peers", "shap": "peers", "torch": "benchmarks"}
 
 
 def main(words: list[str]) -> None:

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import textwrap
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -106,6 +107,33 @@ def test_a_file_is_replaced_only_by_a_whole_one(tmp_path):
     with atomic_path(target) as temporary:
         temporary.write_text("new")
     assert target.read_text() == "new" and temporary.suffix == ".ecsv"
+
+
+class Signal(NamedTuple):
+    views: dict
+    known: jax.Array
+    depth: jax.Array
+
+
+def test_named_tuples_are_exported_as_dicts(tmp_path):
+    """Fields in another order than that of their names, booleans, and a NamedTuple that comes out as well."""
+    example = Signal({"odd": jnp.ones(2), "even": jnp.ones(3)}, jnp.bool_(True), jnp.float32(2))
+
+    def function(signal):
+        total = signal.depth * (signal.views["even"].sum() + 10 * signal.views["odd"].sum())
+        return Signal({"n": (total, [signal.depth])}, ~signal.known, jnp.where(signal.known, total, 0))
+
+    path = export(function, example, tmp_path / "f.stablehlo")
+    program = jax.export.deserialize(path.read_bytes())
+    batch = {
+        "views": {"odd": jnp.ones((4, 2)), "even": jnp.arange(12.0).reshape(4, 3)},
+        "known": jnp.array([True, False, True, True]),
+        "depth": jnp.full(4, 2.0),
+    }
+    made = program.call(batch)
+    expected = jax.vmap(function)(Signal(**batch))
+    assert jax.tree.structure(made) == jax.tree.structure({**expected._asdict()})
+    jax.tree.map(np.testing.assert_array_equal, made, expected._asdict())
 
 
 def test_an_exported_model_runs_without_jaxastro(tmp_path):
