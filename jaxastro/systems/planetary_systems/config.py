@@ -39,7 +39,7 @@ CITATION = """\
 class Simulate(Common):
     """Systems of PodSim, whose density is known in closed form: planets like peas in a pod."""
 
-    n: int = option(2000, "number of systems", short="-n")
+    n: int = option(2000, "number of systems", short="-n", least=1)
     seed: int = option(0, "seed")
 
 
@@ -67,24 +67,24 @@ class Train(Data):
     """The configuration of a training run."""
 
     preset: str = option("default", "continuous density, or the published grid of cells", choices=("default", "paper"))
-    simulated: int = option(2000, "PodSim systems to train on where DATA is omitted")
-    width: int = option(64, "channels of the transformer")
-    layers: int = option(2, "attention layers")
-    heads: int = option(4, "attention heads")
-    components: int = option(12, "components of each mixture (default preset)")
-    cells: int = option(30, "cells along each axis of the grid (paper preset)")
+    simulated: int = option(2000, "PodSim systems to train on where DATA is omitted", least=1)
+    width: int = option(64, "channels of the transformer", least=1)
+    layers: int = option(2, "attention layers", least=1)
+    heads: int = option(4, "attention heads", least=1)
+    components: int = option(12, "components of each mixture (default preset)", least=1)
+    cells: int = option(30, "cells along each axis of the grid (paper preset)", least=1)
     mass_edge: float = option(0.1, "mass [Earth] at which the training systems end sharply; 0 where they do not")
     dropout: float = option(0.2, "probability that a channel of a layer's output is zeroed")
     radius_weight: float = option(0.5, "weight of the radii in the loss; places and masses have 1")
-    members: int = option(3, "networks whose mean is the density")
-    folds: int = option(4, "folds of the out-of-fold score (0: train the final model only)")
-    epochs: int = option(60, "passes over the training systems, at most")
-    patience: int = option(20, "epochs without improvement after which a network stops")
-    batch_size: int = option(32, "systems per step")
+    members: int = option(3, "networks whose mean is the density", least=1)
+    folds: int = option(4, "folds of the out-of-fold score (0: train the final model only)", least=0)
+    epochs: int = option(60, "passes over the training systems, at most", least=1)
+    patience: int = option(20, "epochs without improvement after which a network stops", least=1)
+    batch_size: int = option(32, "systems per step", least=1)
     learning_rate: float = option(2e-3, "peak learning rate")
     weight_decay: float = option(0.1, "decoupled weight decay")
     ema: float = option(0.99, "decay per step of the averaged weights")
-    compare: int = option(200, "systems on each side of the two-sample tests")
+    compare: int = option(200, "systems on each side of the two-sample tests", least=1)
     seed: int = option(0, "seed of weights, shuffling, folds' inner splits and samples")
 
 
@@ -92,7 +92,7 @@ class Train(Data):
 class Evaluate(Data):
     """Exact density and two-sample tests of a model on DATA."""
 
-    compare: int = option(200, "systems on each side of the two-sample tests")
+    compare: int = option(200, "systems on each side of the two-sample tests", least=1)
     seed: int = option(0, "seed of the generated systems")
 
 
@@ -106,7 +106,7 @@ class Explain(Data):
     """Which known planet drives what is expected of a system."""
 
     host: str = option("", "star or planet; the first system with two planets where not given")
-    n: int = option(1000, "systems drawn for each set of known planets", short="-n")
+    n: int = option(1000, "systems drawn for each set of known planets", short="-n", least=1)
     seed: int = option(0, "seed of the draws")
 
 
@@ -114,7 +114,7 @@ class Explain(Data):
 class Sample(Common):
     """Systems drawn from a model."""
 
-    n: int = option(1000, "number of systems", short="-n")
+    n: int = option(1000, "number of systems", short="-n", least=1)
     star_mass: float | None = option(None, "stellar mass [solar masses]")
     metallicity: float | None = option(None, "[Fe/H] [dex]")
     disc_mass: float | None = option(None, "gas mass of the disc [solar masses]")
@@ -131,7 +131,7 @@ class Complete(Data):
 
     host: str = option("", "star, planet or alias; every star of DATA where not given")
     known: str = option("", "letters of the planets that are taken as known, such as 'b'; all where not given")
-    n: int = option(2000, "systems drawn per star", short="-n")
+    n: int = option(2000, "systems drawn per star", short="-n", least=1)
     survey: str = option(
         "none", "conclude from what this survey did not find (none: nothing)", choices=("none", "rv", "transit")
     )
