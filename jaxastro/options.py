@@ -100,7 +100,7 @@ def build(kind: type[T], values: Mapping[str, Any]) -> T:
             near = difflib.get_close_matches(name, names, n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"choose from {', '.join(names)}."
             raise InputError(f"Option '{name}' does not exist for {kind.__name__.lower()}; {hint}")
-    return kind(**values)
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
 def read_toml(path: Path) -> dict[str, Any]:
