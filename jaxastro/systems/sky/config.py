@@ -42,10 +42,10 @@ CITATION = """\
 class Simulate(Common):
     """A field with known truth: log-normal diffuse emission, points and one extended source in several bands."""
 
-    size: int = option(64, "pixels on a side")
+    size: int = option(64, "pixels on a side", least=1)
     energies: tuple[float, ...] = option((0.45, 1.41, 3.0), "band energies [keV]; the middle one is the reference")
-    points: int = option(8, "number of point sources, log-spaced in flux")
-    extended: int = option(1, "number of extended sources (elliptical beta models)")
+    points: int = option(8, "number of point sources, log-spaced in flux", least=0)
+    extended: int = option(1, "number of extended sources (elliptical beta models)", least=0)
     faintest: float = option(20.0, "flux of the faintest point [diffuse level per pixel]")
     brightest: float = option(600.0, "flux of the brightest point [diffuse level per pixel]")
     level: float = option(5e-4, "diffuse flux per pixel at the reference band [1/s]")
@@ -69,7 +69,7 @@ class Data(Common):
     background: str | None = option(None, "expected background: a FITS file, counts per pixel, or `none` to ignore it")
     area: float | None = option(None, "effective area [cm2], where the exposure is a time")
     energies: tuple[float, ...] = option((), "band energies [keV] where the files name none")
-    bands: int = option(4, "merge a cube into at most this many bands of similar counts")
+    bands: int = option(4, "merge a cube into at most this many bands of similar counts", least=1)
     crop: tuple[int, ...] = option((), "use only the pixels y0 y1 x0 x1")
 
 
@@ -86,16 +86,18 @@ class Train(Data):
     threshold: float = option(4.6, "tension at which a source is inserted [robust sigma]")
     point_threshold: float = option(4.5, "significance of a missing point at which one is inserted [sigma]")
     keep: float = option(2.5, "significance below which an inserted source is removed again [sigma]")
-    sources: int = option(32, "slots for point sources")
-    extended: int = option(4, "slots for extended sources")
-    rounds: int = option(5, "rounds of insertion at most")
+    sources: int = option(32, "slots for point sources", least=0)
+    extended: int = option(4, "slots for extended sources", least=0)
+    rounds: int = option(5, "rounds of insertion at most", least=0)
     catalogue: Path | None = option(None, "start from these sources (a table with ra, dec or y, x)")
     resume: Path | None = option(None, "start from the posterior of this run")
     held_out: float = option(0.0, "fraction of the counts kept out by binomial thinning, scored by `evaluate`")
     engine: str = option("geovi", "inference engine", choices=("mgvi", "geovi"))
-    iterations: int = option(8, "variational iterations of the first fit and the last; half as many between")
-    pairs: int = option(2, "antithetic pairs of samples in the iterations")
-    draws: int = option(32, "posterior draws kept (even)")
+    iterations: int = option(
+        8, "iterations of the first fit; half as many in later ones, twice as many in the last", least=1
+    )
+    pairs: int = option(2, "antithetic pairs of samples in the iterations", least=1)
+    draws: int = option(32, "posterior draws kept (even)", least=2)
     padding: float = option(1.125, "size of the modelled sky in fields; the margin takes flux from outside")
     fluctuations: tuple[float, ...] = option((0.8, 0.4), "prior mean and std of the diffuse ln-flux fluctuations")
     slope: tuple[float, ...] = option((-4.0, 0.5), "prior mean and std of the diffuse power-spectrum slope")

@@ -21,6 +21,7 @@ NEAR = 2.5  # pixels within which a second source is no new point
 HALO = 7.0  # pixels around a point in which tension calls for an extended source
 HALO_TENSION = 0.5  # of the threshold, how much of it
 WIDTH_DRAWS = 16  # that tell an extended source from a point
+DRAW_STEPS = 300  # conjugate-gradient steps of the draws that are kept; a third of them in the iterations
 SMALLEST = 1.0  # pixels; an extended source must be larger, or it is a point
 
 KINDS = {"points": "point", "extended": "extended"}
@@ -115,7 +116,7 @@ def separate(
                 break
     sky = prune(sky, mean, options)  # pyright: ignore
     key = jax.random.fold_in(key, 1000)
-    posterior = draw(sky, key, mean, options, draws=options.draws, iterations=options.iterations)  # pyright: ignore
+    posterior = draw(sky, key, mean, options, draws=options.draws, iterations=2 * options.iterations)  # pyright: ignore
     return Separation(posterior, sky, start, rounds, z)  # pyright: ignore
 
 
@@ -132,7 +133,7 @@ def fit(
     options: Train,
     *,
     iterations: int | None = None,
-    draw_steps: int = 100,
+    draw_steps: int = DRAW_STEPS // 3,
 ) -> Posterior:
     """The posterior of the sky with the sources it has, with as many draws as the iterations use.
 
@@ -152,7 +153,7 @@ def draw(sky: Sky, key: Array, mean: dict[str, Array], options: Train, *, draws:
     """`draws` draws at a mean that first settles for some iterations, by the program that `fit` compiled."""
     settled = fit(sky, key, mean, options, iterations=iterations)
     parts = [
-        fit(sky, jax.random.fold_in(key, 1 + b), settled.mean, options, iterations=0)
+        fit(sky, jax.random.fold_in(key, 1 + b), settled.mean, options, iterations=0, draw_steps=DRAW_STEPS)
         for b in range(-(-draws // (2 * options.pairs)))
     ]
     latents, sites, likelihood = jax.tree.map(
