@@ -6,7 +6,7 @@ probabilities to probabilities. Platt (1999); temperature: Guo et al. (2017, arX
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import equinox as eqx
 import jax
@@ -78,12 +78,23 @@ class Isotonic(eqx.Module):
         return jnp.interp(probability, c.probability, c.calibrated)
 
 
+class Shifted(eqx.Module):
+    """A calibrator for a population with another fraction of positives than that of its rows (`shift_prior`)."""
+
+    calibrator: Any
+    train_prior: float
+    target_prior: float
+
+    def __call__(self, probability: Probabilities) -> Float[jax.Array, "*rows"]:
+        return jnp.asarray(shift_prior(self.calibrator(probability), self.train_prior, self.target_prior))
+
+
 def _as(calibrator: M, probability: Array) -> M:
     """The calibrator in the dtype of its input, so that the output has it too."""
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.asarray(probability).dtype), calibrator)
 
 
-Calibrator: TypeAlias = Temperature | Platt | Beta | Isotonic
+Calibrator: TypeAlias = Temperature | Platt | Beta | Isotonic | Shifted
 Method: TypeAlias = Callable[..., Calibrator]
 
 
@@ -102,15 +113,19 @@ def platt(probability: Rows, label: Rows, weight: Rows | None = None) -> Platt:
 
 
 def beta(probability: Rows, label: Rows, weight: Rows | None = None) -> Beta:
-    """a, b, c of least log loss; a coefficient that would be negative is set to 0 and the other fitted alone."""
+    """a, b, c of least log loss; a coefficient that would be negative is set to 0 and the other fitted alone.
+
+    A ridge of strength 1 keeps scores that hardly vary from being blown up; what informative scores ask for outweighs
+    it by the number of rows.
+    """
     label, probability, weight = checked_probabilities(label, probability, weight)
     p = np.clip(probability, _EDGE, 1 - _EDGE)
     features = [np.log(p), -np.log1p(-p)]
-    both, offset = _logistic(features, label, weight)
+    both, offset = _logistic(features, label, weight, strength=1.0)
     ab = np.maximum(both, 0.0)
     if (both < 0).any():
         keep = int(np.argmax(both))
-        (alone,), offset = _logistic([features[keep]], label, weight)
+        (alone,), offset = _logistic([features[keep]], label, weight, strength=1.0)
         ab[1 - keep], ab[keep] = 0.0, max(alone, 0.0)
     return Beta(np.asarray(ab[0]), np.asarray(ab[1]), np.asarray(offset))
 
@@ -196,11 +211,12 @@ def _host_logit(probability: np.ndarray) -> np.ndarray:
 
 
 def _logistic(
-    features: list[np.ndarray], label: np.ndarray, weight: np.ndarray, intercept: bool = True
+    features: list[np.ndarray], label: np.ndarray, weight: np.ndarray, intercept: bool = True, strength: float = 0.0
 ) -> tuple[np.ndarray, float]:
-    """Coefficients and intercept of the unregularised logistic regression."""
+    """Coefficients and intercept of the logistic regression, unregularised unless a ridge has a strength."""
     if len(np.unique(label[weight > 0])) < 2:
         raise InputError("The labels hold one class only; a calibration needs positive and negative rows.")
-    model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10, max_iter=200, fit_intercept=intercept)
+    c = 1 / strength if strength else np.inf
+    model = LogisticRegression(C=c, solver="newton-cholesky", tol=1e-10, max_iter=200, fit_intercept=intercept)
     model.fit(np.stack(features, 1), label, weight)
     return model.coef_[0], float(np.ravel(model.intercept_)[0])

@@ -122,6 +122,7 @@ def fit_members(
     monitor: str = "loss",
     trainable: Any = eqx.is_inexact_array,
     checkpoint: str | Path | None = None,
+    identity: str = "",
     mesh: Mesh | None = None,
     progress: bool = True,
     label: str = "training",
@@ -151,6 +152,8 @@ def fit_members(
         monitor: validation value that picks the best weights, "loss" or the name of a metric; smaller is better.
         trainable: filter of the arrays to train, as in `eqx.partition`; the others stay as they are.
         checkpoint: folder that keeps the state after an epoch; a fit that finds one there continues it.
+        identity: what else makes a fit the one that a checkpoint may continue, such as the options of its loss; data,
+            weights, rows, keys and the other arguments are compared anyway.
         mesh: devices; an axis named "batch" shares the examples of a step, an axis named "member" the members.
         progress: False for silence.
         label: the word before the progress.
@@ -185,7 +188,11 @@ def fit_members(
         held_index = placement.members(row_index.padded(held_rows, batch_size))
 
     seeds = np.asarray(jax.random.key_data(keys))[:members].reshape(members, -1)
-    saver = _Saver(checkpoint, (seeds, params, train_rows, held_rows, epochs, batch_size, steps, accumulate, ema, clip))
+    saver = _Saver(
+        checkpoint,
+        (seeds, params, frozen, train_rows, held_rows, weights, None if stream else data, held, epochs, batch_size,
+         steps, learning_rate, accumulate, ema, clip, patience, monitor, identity),
+    )  # fmt: skip
     state, history = saver.resume(state, placement)
     with show_progress(epochs, label, enabled=progress, done=len(history)) as update:
         for epoch in range(len(history), epochs):

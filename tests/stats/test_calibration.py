@@ -61,6 +61,23 @@ def test_temperature_is_the_minimum_of_the_log_loss(forecasts):
     assert stats.temperature(p, y).temperature == pytest.approx(found, rel=1e-4)
 
 
+def test_beta_does_not_blow_up_scores_that_hardly_vary():
+    """Barely trained members of two folds: what one calls .41 the other calls .43, whatever the label."""
+    rng = np.random.default_rng(3)
+    fold = np.arange(400) % 2
+    y = rng.random(400) < 0.4
+    p = np.where(fold == 0, 0.41, 0.43) + 1e-3 * rng.normal(size=400)
+    calibrated, _ = stats.cross_fit(stats.beta, p, y, fold)
+    assert stats.log_loss(y, calibrated) < stats.log_loss(y, np.full(400, y.mean())) + 0.02
+
+
+def test_a_shifted_calibrator_is_the_shift_of_its_output(forecasts):
+    p, y = forecasts[:2]
+    plain = stats.platt(p, y)
+    shifted = stats.Shifted(plain, 0.4, 0.01)
+    np.testing.assert_allclose(shifted(p), stats.shift_prior(plain(p), 0.4, 0.01), rtol=1e-6)
+
+
 def test_beta_recovers_its_own_family_and_keeps_the_order():
     rng = np.random.default_rng(1)
     p = rng.uniform(0.001, 0.999, 60_000)

@@ -252,3 +252,20 @@ def test_two_processes_on_loopback_give_the_result_of_one(free_port):
         assert all(p.returncode == 0 for p in processes), texts[0][1] + texts[-1][1]
         outputs.append(np.array(texts[0][0].splitlines()[-1].split(), float))
     np.testing.assert_allclose(outputs[0], outputs[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("change", ["data", "learning_rate", "identity"])
+def test_a_checkpoint_of_another_fit_is_not_continued(tmp_path, change):
+    x = np.arange(8.0, dtype=np.float32)
+    loss = lambda model, example, key: (model * example["x"] - example["y"]) ** 2  # noqa: E731
+
+    def run(factor=1.0, rate=0.01, identity="a"):
+        data = {"x": x, "y": factor * x}
+        return fit(
+            jnp.float32(0), loss, data, key=jax.random.key(0), epochs=2, batch_size=4, learning_rate=rate,
+            checkpoint=tmp_path, identity=identity, progress=False,
+        )  # fmt: skip
+
+    run()
+    with pytest.raises(InputError, match="other data, options or key"):
+        run(**{"data": {"factor": 2.0}, "learning_rate": {"rate": 0.02}, "identity": {"identity": "b"}}[change])

@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from jaxastro.nn.conv import Conv1d, max_pool
 from jaxastro.systems.vetting.data import Example
+from jaxastro.systems.vetting.pool import Pool
 from jaxastro.systems.vetting.scaler import Scaler
 
 # A branch is what is shown or hidden as one: odd and even transits only mean something together.
@@ -105,14 +106,15 @@ class Network(eqx.Module):
     """A classifier of one example: logits of every class.
 
     Where there are views and scalars, three experts judge: one sees the views, one the scalars, one both. Each is
-    trained on its own loss and their log probabilities are averaged: a single head over everything learns the training
-    rows by heart before it has learnt either part well.
+    trained on its own loss and their log probabilities are added up with weights: a single head over everything learns
+    the training rows by heart before it has learnt either part well.
 
     Attributes:
         encoders: one per view branch, in the order of `branches`.
         scalar_encoder: over scalars and their presence; None without scalars.
         tokens: what stands for a branch that is missing, dropped or hidden.
         heads: one per expert.
+        pool: joins what the experts say; its weights are not trained but fitted on rows held out.
         branches: names, in the order of `tokens`.
         sees: the numbers of the branches that every expert sees.
         branch_dropout: probability that a training example loses a branch; one branch always stays.
@@ -122,6 +124,7 @@ class Network(eqx.Module):
     scalar_encoder: ScalarEncoder | None
     tokens: Float[Array, "branch width"]
     heads: tuple[Head, ...]
+    pool: Pool
     branches: tuple[str, ...] = eqx.field(static=True)
     sees: tuple[tuple[int, ...], ...] = eqx.field(static=True)
     branch_dropout: float = eqx.field(static=True)
@@ -156,6 +159,7 @@ class Network(eqx.Module):
         views, every = tuple(range(len(encoders))), tuple(range(count))
         self.sees = (views, (count - 1,), every) if views and views != every else (every,)
         self.heads = tuple(Head(len(seen) * width, hidden, classes, dropout, key=next(keys)) for seen in self.sees)
+        self.pool = Pool.equal(len(self.sees))
         self.branch_dropout = branch_dropout
 
     def __call__(
@@ -168,8 +172,7 @@ class Network(eqx.Module):
             key: of dropout; none in inference mode.
             keep: branches to show; the others are hidden behind their tokens.
         """
-        logits, weight = self.experts(example, key=key, keep=keep)
-        return jnp.average(jax.nn.log_softmax(logits), axis=0, weights=weight)
+        return self.pool(*self.experts(example, key=key, keep=keep))
 
     def experts(
         self, example: Example, *, key: PRNGKeyArray | None = None, keep: Bool[Array, "branch"] | None = None

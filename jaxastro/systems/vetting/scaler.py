@@ -1,7 +1,5 @@
 """Scalars of any range as numbers of order one, by constants of the rows that a network was trained on."""
 
-from typing import Any
-
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +12,7 @@ class Scaler(eqx.Module):
     """Constants of every scalar column: signed logarithm, centre and spread, and the quantiles of the training rows.
 
     A part of the network, so that every member of an ensemble has the constants of its own training rows; no
-    optimiser may move them (`constants` tells which leaves they are).
+    optimiser may move them (`training.trainable`).
 
     Attributes:
         unit: size below which the signed logarithm of a column is linear; 0 where the column stays as it is.
@@ -51,11 +49,6 @@ class Scaler(eqx.Module):
         low, high = self.knots[:, :-1], self.knots[:, 1:]
         between = jnp.clip((z[:, None] - low) / (high - low), 0, 1) - 0.5
         return jnp.concatenate([4 * jnp.tanh(z[:, None] / 4), between], -1)
-
-
-def constants(node: Any) -> bool:
-    """Whether a node of a model is a scaler, which is fitted and never trained."""
-    return isinstance(node, Scaler)
 
 
 def _column(known: Float[np.ndarray, "row"]) -> tuple[float, float, float, np.ndarray]:

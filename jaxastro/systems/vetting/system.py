@@ -85,8 +85,7 @@ def evaluate(run: Path, data: Path, options: config.Evaluate) -> Report:
     vetter = _with_positive(run, vetter, positive)
     signals = labelled(_in_split(everything, options.split))
     truth = np.isin(signals.labels, positive)
-    scored = vetter.score(signals)
-    p = _shifted(scored.p, vetter, options.planet_fraction)
+    p = _for_population(run, vetter, options.planet_fraction).score(signals).p
     rows = np.load(run / ROWS, allow_pickle=False)
     baseline = _refitted_trees(vetter, everything, signals, rows["digest"], positive) if options.baseline else None
     new = ~np.isin(signals.groups.astype(str), rows["star"])
@@ -114,27 +113,33 @@ def evaluate(run: Path, data: Path, options: config.Evaluate) -> Report:
 
 def predict(run: Path, data: Path, options: config.Predict) -> Table:
     """Probability, spread, class and flag of every row of `data`, after its identities."""
-    vetter = _restored(run)
+    vetter = _for_population(run, _restored(run), options.planet_fraction)
     signals = load(data, options, vetter.meaning.inputs)
-    table = prediction_table(
-        vetter, signals, vetter.score(signals), options, _calibration_rows(run) if options.coverage else None
-    )
+    return _scored(run, vetter, data, signals, options)
+
+
+def _scored(run: Path, vetter: Vetter, data: Path, signals: Signals, options: config.Predict) -> Table:
+    scored = vetter.score(signals)
+    table = prediction_table(vetter, signals, scored)
+    at = table.index_column("class") + 1
+    if options.coverage is not None:
+        sets = stats.label_sets(*_calibration_rows(run), level=options.coverage)(scored.labels)
+        table.add_column(["|".join(np.array(vetter.meaning.classes)[s]) for s in np.asarray(sets)], at, "labels")
     if options.period_error or options.t0_error:
-        spread = _spread_of_ephemeris(vetter, data, options, signals)
-        table.add_column(spread, table.index_column("class"), "p_ephemeris_std")
+        table.add_column(_spread_of_ephemeris(vetter, data, options, signals), at - 1, "p_ephemeris_std")
     return table
 
 
 def explain(run: Path, data: Path, out: Path, options: config.Explain) -> Report:
     """A ranked table with every branch's contribution, and report pages of the first rows, in the directory `out`."""
-    vetter = _restored(run)
+    vetter = _for_population(run, _restored(run), options.planet_fraction)
     signals = load(data, options, vetter.meaning.inputs)
-    scored = vetter.score(signals)
-    table = prediction_table(vetter, signals, scored, options)
+    table = _scored(run, vetter, data, signals, options)
     contributions = pages.contributions(vetter, signals)
     for i, branch in enumerate(vetter.members.branches):
         table[f"from_{branch}"] = contributions[:, i]
-    order = np.argsort(-np.nan_to_num(scored.p, nan=-1.0), kind="stable")
+    p = np.asarray(table["p_" + "+".join(vetter.meaning.positive)])
+    order = np.argsort(-np.nan_to_num(p, nan=-1.0), kind="stable")
     with stage_directory(out, overwrite=options.overwrite) as folder:
         table[order].write(folder / "ranked.ecsv", format="ascii.ecsv")
         names = ["ranked.ecsv"]
@@ -255,7 +260,9 @@ def _spread_of_ephemeris(vetter: Vetter, data: Path, options: config.Predict, si
 
 
 def _bjd(t0: float, curve: LightCurve, time_system: str) -> float:
-    """An epoch in BJD; `auto` takes the system that puts it within ten years of the light curve, if it is only one."""
+    """An epoch in BJD; `auto` takes the light curve's own system, else the only one that puts it within ten years."""
+    if time_system == "auto" and curve.offset and t0 < curve.offset:
+        return t0 + curve.offset
     near = [days for days in OFFSETS.values() if abs(t0 + days - np.median(curve.time)) < 3650]
     return t0 + offset(np.array([t0]), time_system, near[0] if len(near) == 1 else None, f"--t0 {t0}")
 
@@ -310,26 +317,32 @@ def _with_positive(run: Path, vetter: Vetter, positive: tuple[str, ...]) -> Vett
     return Vetter(vetter.members, calibrator, changed)
 
 
-def _shifted(p: np.ndarray, vetter: Vetter, fraction: float | None) -> np.ndarray:
+def _for_population(run: Path, vetter: Vetter, fraction: float | None) -> Vetter:
+    """The ensemble for a population with that fraction of positives: its probabilities and its decision thresholds.
+
+    Raises:
+        InputError: the fraction does not lie between 0 and 1.
+    """
     if fraction is None:
-        return p
+        return vetter
     if not 0 < fraction < 1:
         raise InputError(f"--planet-fraction is {fraction}; it must lie between 0 and 1.")
-    return np.asarray(stats.shift_prior(p, vetter.meaning.fraction, fraction))
+    meaning, (labels, number) = vetter.meaning, _calibration_rows(run)
+    chosen = np.isin(meaning.classes, meaning.positive)
+    truth, old = chosen[number], meaning.fraction
+    calibrator = stats.Shifted(vetter.calibrator, old, fraction)
+    p = np.asarray(calibrator(labels[:, chosen].sum(1)), float)
+    weight = np.where(truth, fraction / old, (1 - fraction) / (1 - old))
+    limits = training.thresholds(truth, p, weight)
+    return Vetter(vetter.members, calibrator, dataclasses.replace(meaning, fraction=fraction, thresholds=limits))
 
 
-def prediction_table(
-    vetter: Vetter, signals: Signals, scored: Scored, options: config.Predict, held_out: Any = None
-) -> Table:
+def prediction_table(vetter: Vetter, signals: Signals, scored: Scored) -> Table:
     """Identities, calibrated probability, spread, class and flag of every signal, as `predict` gives them."""
     table = signals.table.copy()
-    p = _shifted(scored.p, vetter, options.planet_fraction)
-    table["p_" + "+".join(vetter.meaning.positive)] = p
+    table["p_" + "+".join(vetter.meaning.positive)] = scored.p
     table["p_std"] = scored.std
     table["class"] = decide(scored.p, vetter.meaning.thresholds)
-    if options.coverage is not None:
-        sets = stats.label_sets(*held_out, level=options.coverage)(scored.labels)
-        table["labels"] = ["|".join(np.array(vetter.meaning.classes)[s]) for s in np.asarray(sets)]
     table["flag"] = signals.flags.astype(str)
     return table
 

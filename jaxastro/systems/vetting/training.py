@@ -15,17 +15,21 @@ from jaxastro.systems.vetting import config
 from jaxastro.systems.vetting.data import Example, Signals
 from jaxastro.systems.vetting.inputs import Inputs
 from jaxastro.systems.vetting.model import Layout, Network
+from jaxastro.systems.vetting.pool import Pool, fit_pool
 from jaxastro.systems.vetting.presets import AstroNet, WatsonNet
-from jaxastro.systems.vetting.scaler import Scaler, constants
+from jaxastro.systems.vetting.scaler import Scaler
 from jaxastro.systems.vetting.vetter import Meaning, Vetter, member_probabilities
 from jaxastro.train import adamw, fit_members, mesh_of
 
-INNER = 10  # folds inside an outer one, of which each member holds out one
+INNER = 10  # parts of what a member may see, of which it holds out one to pick its best epoch
 PLANET_LABELS = ("PC", "CP", "KP", "CONFIRMED", "CANDIDATE", "APC", "planet")
 
 
 class Folds(NamedTuple):
-    """Which rows each member trains on and holds out; `quoted` is the fold in which a row's score is quoted."""
+    """Which rows each member trains on, holds out to pick its best epoch, and is scored on.
+
+    `quoted` is the fold in which a row's score is quoted.
+    """
 
     rows: list[np.ndarray]
     held_out: list[np.ndarray]
@@ -78,18 +82,18 @@ def object_groups(signals: Signals) -> np.ndarray:
 
 
 def make_folds(groups: np.ndarray, labels: np.ndarray, *, members: int, outer: int, seed: int) -> Folds:
-    """Star-grouped, stratified folds: one per member, inside each of `outer` folds where there are any."""
-    labels = _common(groups, labels, max(members, outer))
-    if not outer:
-        quoted = stats.grouped_folds(groups, labels, k=members, seed=seed)
-        held_out = [np.flatnonzero(quoted == k) for k in range(members)]
-        return Folds([np.flatnonzero(quoted != k) for k in range(members)], held_out, held_out, quoted)
-    quoted = stats.grouped_folds(groups, labels, k=outer, seed=seed)
+    """Star-grouped, stratified folds: `outer` of them with so many members each, or one member for each of `members`.
+
+    A member never sees the fold that it is quoted on, and picks its best epoch on a tenth of what is left.
+    """
+    count, each = (outer, members) if outer else (members, 1)
+    labels = _common(groups, labels, max(count, INNER))
+    quoted = stats.grouped_folds(groups, labels, k=count, seed=seed)
     rows, held_out, scored = [], [], []
-    for fold in range(outer):
+    for fold in range(count):
         inside = np.flatnonzero(quoted != fold)
-        inner = stats.grouped_folds(groups[inside], labels[inside], k=max(members, INNER), seed=seed + 1 + fold)
-        for k in range(members):
+        inner = stats.grouped_folds(groups[inside], labels[inside], k=max(each, INNER), seed=seed + 1 + fold)
+        for k in range(each):
             rows.append(inside[inner != k])
             held_out.append(inside[inner == k])
             scored.append(np.flatnonzero(quoted == fold))
@@ -117,10 +121,11 @@ def build(layout: Layout, classes: int, options: config.Train, scaler: Scaler, k
     )  # fmt: skip
 
 
-def trainable(models: Any) -> Any:
-    """Which leaves of networks to train: all weights, none of the scalers' constants."""
+def trainable(model: Any) -> Any:
+    """Which leaves of a network to train: all but the constants of its scaler and of its pool of experts."""
+    fitted = lambda node: isinstance(node, Scaler | Pool)  # noqa: E731
     fixed = lambda node: jax.tree.map(lambda _: False, node)  # noqa: E731
-    return jax.tree.map(lambda x: fixed(x) if constants(x) else eqx.is_inexact_array(x), models, is_leaf=constants)
+    return jax.tree.map(lambda x: fixed(x) if fitted(x) else eqx.is_inexact_array(x), model, is_leaf=fitted)
 
 
 def decision_loss(positive: np.ndarray, label_weight: float) -> Any:
@@ -148,8 +153,7 @@ def decision_loss(positive: np.ndarray, label_weight: float) -> Any:
             return value, {"decision": decision}
         logits, weight = model.experts(inputs, key=key)
         each, _ = jax.vmap(one, (0, None))(logits, label)
-        together = jnp.average(jax.nn.log_softmax(logits), axis=0, weights=weight)
-        return jnp.average(each, weights=weight), {"decision": one(together, label)[1]}
+        return jnp.average(each, weights=weight), {"decision": one(model.pool(logits, weight), label)[1]}
 
     return loss
 
@@ -204,12 +208,14 @@ def train_ensemble(signals: Signals, options: config.Train, *, checkpoint: Path 
         optimizer=adamw(options.learning_rate, weight_decay=options.weight_decay), clip=5.0, monitor="decision",
         trainable=trainable(models),
         ema=options.average or None, augment=augmentation(options), mesh=mesh_of("member"),
-        checkpoint=checkpoint, progress=not options.quiet, label="training",
+        checkpoint=checkpoint, identity=repr(dataclasses.replace(options, overwrite=False, quiet=False)),
+        progress=not options.quiet, label="training",
     )  # fmt: skip
-    members = eqx.nn.inference_mode(fitted.model)
-    labels = out_of_fold(members, examples, folds, len(classes))
+    members = with_pools(eqx.nn.inference_mode(fitted.model), examples, number, folds)
+    rows, labels = out_of_fold(members, examples, folds)
     raw = labels[:, np.isin(classes, positive)].sum(1)
-    probability, calibrator = stats.cross_fit(getattr(stats, options.calibration), raw, truth, folds.quoted)
+    each, calibrator = stats.cross_fit(getattr(stats, options.calibration), raw, truth[rows], folds.quoted[rows])
+    raw, probability, labels = (_mean_by_row(values, rows) for values in (raw, each, labels))
     calibrator = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), calibrator)
     meaning = Meaning(inputs, tuple(classes.tolist()), positive, float(truth.mean()), thresholds(truth, probability))
     history = {name: values.mean(1) for name, values in fitted.history.items()}
@@ -221,22 +227,49 @@ def _two_labels(signals: Signals, truth: np.ndarray, positive: tuple[str, ...]) 
     return dataclasses.replace(signals, labels=np.where(truth, name, "other")), (name,)
 
 
-def out_of_fold(members: Any, examples: Example, folds: Folds, classes: int) -> np.ndarray:
-    """(object, label): every row's label probabilities, averaged over the members that never saw it."""
-    total, count = np.zeros((len(examples.scalars), classes)), np.zeros((len(examples.scalars), 1))
+def with_pools(members: Any, examples: Example, label: np.ndarray, folds: Folds) -> Any:
+    """The networks with pools of experts fitted on the rows that they held out, one for all members of a fold."""
+    if not isinstance(members, Network) or len(members.sees) == 1:
+        return members
     arrays, rest = eqx.partition(members, eqx.is_array)
+    found = []
+    for i, rows in enumerate(folds.held_out):
+        member, held_out = (jax.tree.map(lambda x, at=at: x[at], tree) for tree, at in ((arrays, i), (examples, rows)))
+        found.append((*map(np.asarray, _experts(member, rest, held_out)), label[rows]))
+    fold = np.array([folds.quoted[rows[0]] for rows in folds.scored])
+    fitted = {f: fit_pool(*map(np.concatenate, zip(*[found[i] for i in np.flatnonzero(fold == f)], strict=True)))
+              for f in np.unique(fold)}  # fmt: skip
+    weight = jnp.stack([fitted[f].weight for f in fold])
+    return eqx.tree_at(lambda m: m.pool.weight, members, weight)
+
+
+@eqx.filter_jit
+def _experts(arrays: Any, rest: Any, examples: Example) -> tuple[Any, Any]:
+    return jax.vmap(lambda example: eqx.combine(arrays, rest).experts(example))(examples)
+
+
+def out_of_fold(members: Any, examples: Example, folds: Folds) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers, and (row, label) probabilities by one member that never saw the row; a row stands there for each."""
+    arrays, rest = eqx.partition(members, eqx.is_array)
+    parts = []
     for i, rows in enumerate(folds.scored):
         member = eqx.combine(jax.tree.map(lambda x, i=i: x[i : i + 1], arrays), rest)
-        total[rows] += member_probabilities(member, jax.tree.map(lambda x, r=rows: x[r], examples))[0]
-        count[rows] += 1
-    return total / count
+        parts.append(member_probabilities(member, jax.tree.map(lambda x, r=rows: x[r], examples))[0])
+    return np.concatenate(folds.scored), np.concatenate(parts)
 
 
-def thresholds(truth: np.ndarray, probability: np.ndarray) -> dict[str, float]:
-    """Probability of every decision class, from held-out rows."""
+def _mean_by_row(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The mean of the values that stand for each row, in the order of the rows."""
+    total = np.zeros((rows.max() + 1, *values.shape[1:]))
+    np.add.at(total, rows, values)
+    return (total.T / np.bincount(rows)).T
+
+
+def thresholds(truth: np.ndarray, probability: np.ndarray, weight: np.ndarray | None = None) -> dict[str, float]:
+    """Probability of every decision class, from held-out rows that count by their weight."""
     return {
-        "validated": stats.threshold_at_precision(truth, probability, 0.999),
-        "likely": stats.threshold_at_precision(truth, probability, 0.99),
-        "unlikely": stats.threshold_at_npv(truth, probability, 0.99),
-        "rejected": stats.threshold_at_npv(truth, probability, 0.999),
+        "validated": stats.threshold_at_precision(truth, probability, 0.999, weight),
+        "likely": stats.threshold_at_precision(truth, probability, 0.99, weight),
+        "unlikely": stats.threshold_at_npv(truth, probability, 0.99, weight),
+        "rejected": stats.threshold_at_npv(truth, probability, 0.999, weight),
     }

@@ -83,6 +83,9 @@ class Vetter(eqx.Module):
         """All signals scored in chunks of one compiled program; rows with a flag are NaN."""
         examples = self.meaning.inputs(signals)
         good = np.flatnonzero(signals.flags == "")
+        if not len(good):
+            nothing = np.full(len(signals), np.nan)
+            return Scored(nothing, nothing, np.full((len(signals), len(self.meaning.classes)), np.nan))
         probabilities = member_probabilities(self.members, jax.tree.map(lambda x: x[good], examples))
         calibrated = np.asarray(self.calibrator(self._positive(probabilities)))
         p, std = np.full(len(signals), np.nan), np.full(len(signals), np.nan)
@@ -96,15 +99,14 @@ class Vetter(eqx.Module):
 
 
 def member_probabilities(members: Any, examples: Example) -> Float[np.ndarray, "member object label"]:
-    """The probability of every label, by every member of a stack of networks, for prepared examples of any number."""
+    """The probability of every label, by every member of a stack of networks, for one or more prepared examples."""
     count = len(examples.scalars)
     size = min(_CHUNK, count)
     parts = []
     for first in range(0, count, _CHUNK):
         rows = np.minimum(np.arange(first, first + size), count - 1)  # the last chunk repeats its last row
         parts.append(_chunk(members, jax.tree.map(lambda x, rows=rows: x[rows], examples)))
-    classes = jax.tree.leaves(eqx.filter(members, eqx.is_array))[-1].shape[0]
-    return np.concatenate(parts, axis=1)[:, :count] if parts else np.zeros((classes, 0, 0))
+    return np.concatenate(parts, axis=1)[:, :count]
 
 
 @eqx.filter_jit

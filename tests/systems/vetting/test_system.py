@@ -14,7 +14,7 @@ from jaxastro.systems.vetting.readers import read
 from jaxastro.systems.vetting.training import make_folds, object_groups, positive_labels
 from jaxastro.systems.vetting.vetter import decide
 
-TINY = {"members": 2, "epochs": 12, "width": 16, "hidden": 16, "batch_size": 32, "quiet": True}
+TINY = {"members": 2, "epochs": 40, "width": 16, "hidden": 16, "batch_size": 16, "quiet": True}
 
 
 def write_views(path, n=300, seed=0, permuted=False, stars=150):
@@ -113,15 +113,29 @@ def test_outer_folds_quote_rows_no_member_of_theirs_saw(data, tmp_path):
         assert not (sets[0] & sets[1] or sets[0] & sets[2] or sets[1] & sets[2])
 
 
-def test_prior_shift_moves_probabilities_towards_the_fraction(run, data):
-    p = [system.predict(run[0], data, config.Predict(planet_fraction=f))["p_PC"] for f in (0.01, 0.4, 0.9)]
+def test_prior_shift_moves_probabilities_and_decisions_towards_the_fraction(run, data):
+    tables = [system.predict(run[0], data, config.Predict(planet_fraction=f)) for f in (0.001, 0.4, 0.9)]
+    p = [np.asarray(table["p_PC"]) for table in tables]
     assert (p[0] <= p[1] + 1e-9).all()
     assert (p[1] <= p[2] + 1e-9).all()
     assert p[0].mean() < 0.3 < p[2].mean()
+    sure = [np.isin(table["class"], ["validated", "likely"]).sum() for table in tables]
+    assert sure[0] <= sure[1] <= sure[2]
+
+
+def test_rows_without_a_usable_view_come_back_with_a_reason(run, data, tmp_path):
+    with np.load(data) as file:
+        arrays = dict(file)
+    arrays["local_view"] = np.full_like(arrays["local_view"], np.nan)
+    np.savez(tmp_path / "nothing.npz", **arrays)
+    table = system.predict(run[0], tmp_path / "nothing.npz", config.Predict())
+    assert len(table) == len(arrays["label"])
+    assert np.isnan(table["p_PC"]).all()
+    assert set(table["flag"]) == {"local_view is not finite"}
 
 
 def test_explain_ranks_and_parts_add_up(run, data, tmp_path):
-    system.explain(run[0], data, tmp_path / "out", config.Explain(pages=1, split="val"))
+    system.explain(run[0], data, tmp_path / "out", config.Explain(pages=1, split="val", coverage=0.9))
     table = Table.read(tmp_path / "out" / "ranked.ecsv")
     assert (np.diff(table["p_PC"]) <= 1e-9).all()
     parts = sum(table[name] for name in table.columns if name.startswith("from_"))
@@ -163,7 +177,7 @@ def test_errors_name_what_is_wrong(run, data, tmp_path):
     copy = tmp_path / "other"
     copy.mkdir()
     (copy / "card.json").write_text(json.dumps({**card, "system": "sky"}))
-    with pytest.raises(ArtefactError):
+    with pytest.raises(ArtefactError, match="card.json"):
         system.predict(copy, data, config.Predict())
     with pytest.raises(InputError, match="--duration"):
         system.predict(run[0], data, config.Predict(period=3.0, t0=1.0))
