@@ -40,7 +40,7 @@ CITATION = """\
 class Simulate(Common):
     """Transit signals with known truth: planets, eclipsing binaries, blends and variable stars, as an npz of views."""
 
-    signals: int = option(2000, "number of signals")
+    signals: int = option(2000, "number of signals", least=1)
     seed: int = option(0, "seed of the simulation")
 
 
@@ -63,24 +63,26 @@ class Train(Data):
 
     positive: tuple[str, ...] = option((), "labels that count as positive (default: those that mean a planet)")
     preset: str = option("default", "network", choices=("default", "astronet", "watson"))
-    members: int = option(10, "members of the ensemble, one fold held out by each (of each outer fold)")
-    outer_folds: int = option(0, "also hold out whole folds for the quoted scores (0: the members' folds are quoted)")
+    members: int = option(10, "members of the ensemble, each quoted on its own fold (or: of each outer fold)", least=1)
+    outer_folds: int = option(
+        0, "folds for the quoted scores, with so many members each (0: as many as members)", least=0
+    )
     use: str = option("all", "inputs", choices=("all", "views", "scalars"))
-    global_bins: int = option(301, "average the global view down to so many bins where it has more")
-    epochs: int = option(20, "passes over the training rows")
-    batch_size: int = option(128, "signals per step")
-    learning_rate: float = option(2e-3, "peak of the cosine schedule")
-    weight_decay: float = option(1e-3, "of AdamW")
-    average: float = option(0.998, "decay per step of the moving average of the weights (0: none)")
-    width: int = option(64, "length of a branch's vector")
-    hidden: int = option(128, "units of the fusion layers")
-    dropout: float = option(0.2, "probability of dropping a unit before a dense layer of the fusion")
-    branch_dropout: float = option(0.1, "probability that an example loses a branch in training")
-    label_weight: float = option(1.0, "of telling labels apart on the same side, against positive or not (1)")
+    global_bins: int = option(301, "average the global view down to so many bins where it has more", least=1)
+    epochs: int = option(20, "passes over the training rows", least=1)
+    batch_size: int = option(128, "signals per step", least=1)
+    learning_rate: float = option(2e-3, "peak of the cosine schedule", least=0)
+    weight_decay: float = option(1e-3, "of AdamW", least=0)
+    average: float = option(0.998, "decay per step of the moving average of the weights (0: none)", least=0)
+    width: int = option(64, "length of a branch's vector", least=1)
+    hidden: int = option(128, "units of the fusion layers", least=1)
+    dropout: float = option(0.2, "probability of dropping a unit before a dense layer of the fusion", least=0)
+    branch_dropout: float = option(0.1, "probability that an example loses a branch in training", least=0)
+    label_weight: float = option(1.0, "of telling labels apart on the same side, against positive or not (1)", least=0)
     flip: bool = option(True, "reverse the time of half of the training views")
-    noise: float = option(0.0, "white noise added to training views [depth]")
+    noise: float = option(0.0, "white noise added to training views [depth]", least=0)
     calibration: str = option("beta", "calibrator", choices=("temperature", "platt", "beta", "isotonic"))
-    signals: int = option(1500, "simulated signals, where DATA is left away")
+    signals: int = option(1500, "simulated signals, where DATA is left away", least=1)
     baseline: bool = option(True, "also fit boosted trees on the same folds")
     seed: int = option(0, "seed of folds, weights, order and dropout")
 
@@ -92,7 +94,7 @@ class Evaluate(Data):
     positive: tuple[str, ...] = option((), "labels that count as positive (default: those of the run)")
     planet_fraction: float | None = option(None, "fraction of positives in the user's population")
     baseline: bool = option(True, "fit boosted trees on the training rows found in DATA")
-    resamples: int = option(1000, "bootstrap resamples of the intervals, by star")
+    resamples: int = option(1000, "bootstrap resamples of the intervals, by star", least=20)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,8 +107,10 @@ class Predict(Data):
     period: float | None = option(None, "orbital period [day] of a signal in one light curve")
     t0: float | None = option(None, "centre of one transit, in the time system of the light curve")
     duration: float | None = option(None, "transit duration [hour, or --duration-unit]")
-    period_error: float = option(0.0, "standard error of --period [day]: adds what it and --t0-error leave open")
-    t0_error: float = option(0.0, "standard error of --t0 [day]")
+    period_error: float = option(
+        0.0, "standard error of --period [day]; adds p_ephemeris_std", least=0
+    )
+    t0_error: float = option(0.0, "standard error of --t0 [day]", least=0)
     planet_fraction: float | None = option(None, "fraction of positives in the user's population")
     coverage: float | None = option(None, "add the label set that holds the true label with this probability")
 
@@ -115,7 +119,7 @@ class Predict(Data):
 class Explain(Predict):
     """Branch contributions of every row as a ranked table, and a one-page report of each of the first ones."""
 
-    pages: int = option(5, "report pages, of the highest-ranked rows")
+    pages: int = option(5, "report pages, of the highest-ranked rows", least=0)
     format: str = option("png", "of the pages", choices=("png", "pdf"))
 
 

@@ -248,8 +248,6 @@ def _curve_and_ephemeris(data: Path, options: config.Predict) -> tuple[LightCurv
 
 def _spread_of_ephemeris(vetter: Vetter, data: Path, options: config.Predict, signals: Signals) -> list[float]:
     """The standard deviation of the score over 200 ephemerides within their errors; NaN for a row with a flag."""
-    if options.period_error < 0 or options.t0_error < 0:
-        raise InputError("--period-error and --t0-error are standard errors in days; they cannot be negative.")
     if options.period is None:
         raise InputError("--period-error and --t0-error are for one light curve; give --period, --t0 and --duration.")
     if signals.flags[0]:

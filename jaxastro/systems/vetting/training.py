@@ -85,8 +85,13 @@ def make_folds(groups: np.ndarray, labels: np.ndarray, *, members: int, outer: i
     """Star-grouped, stratified folds: `outer` of them with so many members each, or one member for each of `members`.
 
     A member never sees the fold that it is quoted on, and picks its best epoch on a tenth of what is left.
+
+    Raises:
+        InputError: fewer than two folds.
     """
     count, each = (outer, members) if outer else (members, 1)
+    if count < 2:
+        raise InputError(f"{count} fold was asked for; give at least 2 members, or at least 2 outer folds.")
     labels = _common(groups, labels, max(count, INNER))
     quoted = stats.grouped_folds(groups, labels, k=count, seed=seed)
     rows, held_out, scored = [], [], []
