@@ -107,9 +107,7 @@ class Predict(Data):
     period: float | None = option(None, "orbital period [day] of a signal in one light curve")
     t0: float | None = option(None, "centre of one transit, in the time system of the light curve")
     duration: float | None = option(None, "transit duration [hour, or --duration-unit]")
-    period_error: float = option(
-        0.0, "standard error of --period [day]; adds p_ephemeris_std", least=0
-    )
+    period_error: float = option(0.0, "standard error of --period [day]; adds p_ephemeris_std", least=0)
     t0_error: float = option(0.0, "standard error of --t0 [day]", least=0)
     planet_fraction: float | None = option(None, "fraction of positives in the user's population")
     coverage: float | None = option(None, "add the label set that holds the true label with this probability")
