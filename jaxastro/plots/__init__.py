@@ -1,29 +1,6 @@
-"""One figure style and the panels that every system's figures are made of."""
+"""One figure style and the panels that several systems draw."""
 
 from jaxastro.plots.figure import DIVERGING, PALETTE, SEQUENTIAL, save, style
-from jaxastro.plots.panels import (
-    by_class,
-    image,
-    precision_recall,
-    predicted_against_true,
-    reliability,
-    residual_triptych,
-    roc,
-    series_with_residual,
-)
+from jaxastro.plots.panels import precision_recall, reliability
 
-__all__ = [
-    "DIVERGING",
-    "PALETTE",
-    "SEQUENTIAL",
-    "by_class",
-    "image",
-    "precision_recall",
-    "predicted_against_true",
-    "reliability",
-    "residual_triptych",
-    "roc",
-    "save",
-    "series_with_residual",
-    "style",
-]
+__all__ = ["DIVERGING", "PALETTE", "SEQUENTIAL", "precision_recall", "reliability", "save", "style"]

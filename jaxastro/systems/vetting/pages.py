@@ -76,15 +76,17 @@ def write_page(
     gained = jax.tree.map(np.asarray, attribution(vetter, example))
     with style():
         fig = plt.figure(figsize=(8.3, 10.2))
-        grid = fig.add_gridspec(4, 3, height_ratios=(0.62, 1.15, 1.0, 1.0))
-        _verdict(fig.add_subplot(grid[0, :]), vetter, example, result)
-        _view(fig.add_subplot(grid[1, :]), "global", signals, row, gained)
-        _view(fig.add_subplot(grid[2, 0]), "main", signals, row, gained)
-        _odd_even(fig.add_subplot(grid[2, 1]), signals, row)
-        _view(fig.add_subplot(grid[2, 2]), "secondary", signals, row, gained)
-        _centroid(fig.add_subplot(grid[3, 0]), signals, row)
-        _view(fig.add_subplot(grid[3, 1]), "ghost", signals, row, gained)
-        _contribution_bars(fig.add_subplot(grid[3, 2]), vetter.members.branches, parts)
+        fig.get_layout_engine().set(rect=(0.0, 0.0, 0.985, 1.0))  # pyright: ignore[reportOptionalMemberAccess]
+        grid = fig.add_gridspec(4, 1, height_ratios=(0.62, 1.15, 1.0, 1.0))
+        upper, lower = (grid[i].subgridspec(1, 3) for i in (2, 3))
+        _verdict(fig.add_subplot(grid[0]), vetter, example, result)
+        _view(fig.add_subplot(grid[1]), "global", signals, row, gained)
+        _view(fig.add_subplot(upper[0]), "main", signals, row, gained)
+        _odd_even(fig.add_subplot(upper[1]), signals, row)
+        _view(fig.add_subplot(upper[2]), "secondary", signals, row, gained)
+        _centroid(fig.add_subplot(lower[0]), signals, row)
+        _view(fig.add_subplot(lower[1]), "ghost", signals, row, gained)
+        _contribution_bars(fig.add_subplot(lower[2]), vetter.members.branches, parts)
         save(fig, path)
 
 
@@ -119,7 +121,7 @@ def _view(ax: Any, name: str, signals: Signals, row: int, gained: dict[str, np.n
     size = 16 if name == "global" else 20
     ax.scatter(x[valid], y[valid], c=colour[valid], cmap=DIVERGING.removesuffix("_r"), vmin=-limit, vmax=limit, s=size,
                edgecolors="#555555", linewidths=0.35, zorder=2)  # fmt: skip
-    ax.set(title=title, xlabel=_axis(signals, name), ylabel="flux [depth]", ylim=_limits(y))
+    ax.set(title=title, xlabel=_axis(name), ylabel="flux [depth]", ylim=_limits(y))
     if name == "global":
         ax.set_title(
             "colour: towards positive (blue), away from it (red)", loc="right", fontsize=8, fontweight="normal"
@@ -134,10 +136,10 @@ def _odd_even(ax: Any, signals: Signals, row: int) -> None:
     for name, colour in (("odd", PALETTE[0]), ("even", PALETTE[1])):
         x, y, valid = _points(signals, name, row)
         ax.plot(x, y, color=colour, lw=0.8, alpha=0.4)
-        ax.scatter(x[valid], y[valid], color=colour, s=12, label=name)
+        ax.scatter(x[valid], y[valid], color=colour, s=12)
         both.append(y)
-    ax.set(title="Odd and even", xlabel=_axis(signals, "odd"), ylim=_limits(np.concatenate(both)))
-    ax.legend(loc="lower right", handletextpad=0.1, borderaxespad=0.1)
+    ax.set(xlabel=_axis("odd"), ylim=_limits(np.concatenate(both)))
+    _coloured_title(ax, ("Odd", PALETTE[0]), (" and ", "black"), ("even", PALETTE[1]))
     return None
 
 
@@ -146,11 +148,20 @@ def _centroid(ax: Any, signals: Signals, row: int) -> None:
         return _absent(ax, "Centroid")
     view = signals.examples.views["centroid"][row]
     x = _axis_values(signals, "centroid", len(view))
-    for channel, (label, colour) in enumerate((("RA", PALETTE[2]), ("Dec", PALETTE[3]))):
-        ax.plot(x, view[:, channel], color=colour, lw=1.2, label=label)
-    ax.set(title="Centroid", xlabel=_axis(signals, "centroid"), ylabel="shift [σ]")
-    ax.legend(loc="lower right", borderaxespad=0.1)
+    for channel, colour in enumerate(PALETTE[2:4]):
+        ax.plot(x, view[:, channel], color=colour, lw=1.2)
+    ax.set(xlabel=_axis("centroid"), ylabel="shift [σ]")
+    _coloured_title(ax, ("Centroid in ", "black"), ("RA", PALETTE[2]), (" and ", "black"), ("Dec", PALETTE[3]))
     return None
+
+
+def _coloured_title(ax: Any, first: tuple[str, str], *rest: tuple[str, str]) -> None:
+    """A title whose words have the colours of what they name, so that no legend covers a point."""
+    before = ax.set_title(first[0], color=first[1])
+    for text, colour in rest:
+        before = ax.annotate(
+            text, (1, 0), xycoords=before, va="bottom", color=colour, fontsize=before.get_fontsize(), fontweight="bold"
+        )
 
 
 def _contribution_bars(ax: Any, branches: tuple[str, ...], parts: Float[np.ndarray, "branch"]) -> None:
@@ -159,9 +170,10 @@ def _contribution_bars(ax: Any, branches: tuple[str, ...], parts: Float[np.ndarr
     ax.axvline(0, color="#444444", lw=0.8)
     reach = max(np.abs(parts).max() * 1.45, 0.02)
     for y, part in zip(place, parts, strict=True):
-        ax.text(part, y, f" {part:+.2f} ", ha="left" if part >= 0 else "right", va="center", fontsize=8)
+        ax.text(part, y, f" {_signed(part)} ", ha="left" if part >= 0 else "right", va="center", fontsize=8)
     ax.set_yticks(place, [NAMES.get(b, b) for b in branches])
-    ax.set(title="Adds to the probability", xlim=(-reach, reach), xlabel="Shapley value")
+    ax.set(title="Contributions", xlim=(-reach, reach), xlabel="to the probability (Shapley)")
+    ax.locator_params(axis="x", nbins=3)
 
 
 def _absent(ax: Any, title: str) -> None:
@@ -189,8 +201,8 @@ def _axis_values(signals: Signals, name: str, bins: int) -> np.ndarray:
     return (2 * centres - 1) * reach.get(signals.recipe.kind, 1.0)
 
 
-def _axis(signals: Signals, name: str) -> str:
-    return "phase" if name == "global" else "time from the middle [duration]"
+def _axis(name: str) -> str:
+    return "orbital phase from mid-transit [period]" if name == "global" else "time [transit durations]"
 
 
 def _limits(y: np.ndarray) -> tuple[float, float]:
@@ -201,6 +213,12 @@ def _limits(y: np.ndarray) -> tuple[float, float]:
 
 def _is_result(name: str) -> bool:
     return name.startswith(("p_", "from_")) or name in ("class", "flag", "labels", "label", "guilty", "kind")
+
+
+def _signed(value: float) -> str:
+    """A signed number with two significant digits."""
+    text = f"{value:+.1e}" if 0 < abs(value) < 1e-3 else f"{value:+#.2g}"
+    return text.removesuffix(".")
 
 
 def _text(value: Any) -> str:
