@@ -26,7 +26,7 @@ def test_the_ratio_of_two_sleeps_is_found_and_written(tmp_path, capsys):
         "sleep", [Variant("ours", lambda: time.sleep(0.02), units=10), slow], repeats=3, results=tmp_path
     )
     assert record["rows"][0]["ratio"] == 1
-    assert record["rows"][1]["ratio"] == pytest.approx(3, rel=0.4)
+    assert 1.5 < record["rows"][1]["ratio"] < 4.5  # three, on a machine that does other things too
     assert record["rows"][1]["per_second"] == pytest.approx(10 / record["rows"][1]["median_s"])
     assert json.loads((tmp_path / "sleep.json").read_text())["rows"] == record["rows"]
     assert record["machine"]["versions"]["jax"]
