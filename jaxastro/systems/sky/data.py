@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from jaxastro.errors import InputError
 from jaxastro.fields.psf import gaussian_kernel
@@ -43,6 +43,7 @@ class Field:
         edges_keV: lower and upper edge of each band, or None.
         wcs: celestial coordinates of the grid, or None.
         names: one per channel.
+        inside: true in the field and false in the margin around it (see `model.with_margin`); None: no margin.
         exposure_unit: `s` or `cm2 s`; a flux is in counts over this unit.
         notes: what was repaired or assumed, one sentence each.
         files: what was read.
@@ -57,6 +58,7 @@ class Field:
     edges_keV: Float[np.ndarray, "band 2"] | None = None
     wcs: "WCS | None" = None
     names: tuple[str, ...] = ()
+    inside: Bool[np.ndarray, "y x"] | None = None
     exposure_unit: str = "s"
     notes: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()

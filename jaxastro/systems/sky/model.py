@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
+from jax.scipy.special import ndtr
 from jaxtyping import Array, Float
 
 from jaxastro.fields import (
@@ -38,6 +39,7 @@ class Sky(eqx.Module):
         points, extended: sources in slots, in pixels of the field with its margin.
         observation: the instrument of every channel; the exposure is zero in the margin.
         counts: photons.
+        inside: 1 in the field, 0 in its margin.
         band: band of each channel.
     """
 
@@ -46,6 +48,7 @@ class Sky(eqx.Module):
     extended: ExtendedSources
     observation: Observation
     counts: Float[Array, "channel y x"]
+    inside: Float[Array, "y x"]
     band: tuple[int, ...] = eqx.field(static=True)
 
 
@@ -61,6 +64,7 @@ def with_margin(field: Field, padding: float) -> tuple[Field, tuple[int, int]]:
         return np.pad(image, ((0, 0), (y, grid[0] - ny - y), (x, grid[1] - nx - x)))
 
     images = {name: embed(getattr(field, name)) for name in ("counts", "exposure", "background")}
+    images["inside"] = embed(np.ones((1, ny, nx), bool))[0]
     wcs = field.wcs.deepcopy() if field.wcs is not None else None
     if wcs is not None:
         wcs.wcs.crpix += (x, y)
@@ -103,6 +107,7 @@ def build(field: Field, options: Train) -> Sky:
         ExtendedSources(**slots(options.extended), size=LogNormal(size, size), profile="sersic"),
         Observation(jnp.asarray(field.exposure), PSF(field.psf, field.shape), background=jnp.asarray(field.background)),
         jnp.asarray(field.counts, jnp.float32),
+        jnp.ones(field.shape) if field.inside is None else jnp.asarray(field.inside, jnp.float32),
         tuple(int(b) for b in field.band),
     )
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32) if isinstance(leaf, float) else leaf, sky)
@@ -130,7 +135,8 @@ def sky_model(sky: Sky) -> None:
 
     Deterministic sites: `ln_flux` (band, y, x) of everything but points, `rate` (channel, y, x), `index` (y, x), and of
     points and extended sources `<kind>_y`, `_x`, `_index` (slot,), `_flux` (band, slot), of extended ones also `_size`,
-    `_ratio`, `_angle`, `_shape` as in `jaxastro.fields.ExtendedSources`.
+    `_ratio`, `_angle`, `_shape` as in `jaxastro.fields.ExtendedSources`. `inflow` is the share of the margin's flux
+    that reaches the detector, uniform a priori: near 1 on the sky, near 0 where a simulation or a mask ends it.
     """
     bands = sky.diffuse.bands
     n = len(bands.energy)
@@ -151,6 +157,8 @@ def sky_model(sky: Sky) -> None:
     _report("point", sky.points, latents, bands)
     numpyro.deterministic("ln_flux", jnp.log(flux))
     channel = jnp.asarray(sky.band)
+    inflow = numpyro.deterministic("inflow", ndtr(standard_normal("inflow_latent")))
+    flux = flux * jnp.where(sky.inside > 0, 1, inflow)
     expected = sky.observation(flux[channel], points._replace(flux=points.flux[channel]))
     numpyro.deterministic("rate", expected)
     sky.observation.observe(expected, sky.counts)
