@@ -204,8 +204,9 @@ def _read_csv(path: Path, time_system: str) -> dict:
             warnings.simplefilter("ignore", UserWarning)  # of a file without a line
             table = np.genfromtxt(file, delimiter=",", names=True, comments="#", dtype=np.float64, encoding="utf-8")
     except (OSError, EOFError, ValueError, IndexError, StopIteration, zlib.error) as error:
-        found = "; ".join(line.strip() for line in str(error).splitlines()[:2])
-        raise InputError(f"{path}: expected a CSV light curve with a header, found: {found or 'nothing'}.") from error
+        lines = str(error).splitlines()  # of ragged rows the second line names the first of them
+        found = "no header line" if isinstance(error, IndexError) or not lines else lines[1 % len(lines)].strip()
+        raise InputError(f"{path}: expected a CSV light curve with a header, found: {found}.") from error
     table = np.atleast_1d(table)
     names = {name.lower(): name for name in table.dtype.names or ()}
     for name in ("time", "flux"):

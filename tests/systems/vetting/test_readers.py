@@ -236,7 +236,7 @@ def test_truncated_light_curves_are_one_sentence(tmp_path, compress, recwarn):
         ("time,flux\n2458000,1\n2458001,1,5\n2458002,1\n", "Line #3"),
         ("time,flux\nmonday,bright\ntuesday,faint\n", "no cadence"),
         ("time,flux\n", "no cadence"),
-        ("", "lc.csv: expected a CSV light curve"),
+        ("", "lc.csv: expected a CSV light curve with a header, found: no header line"),
     ],
 )
 def test_light_curves_in_csv_are_checked(tmp_path, text, said, recwarn):
