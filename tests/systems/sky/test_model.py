@@ -16,7 +16,7 @@ KERNEL = gaussian_kernel(1.0)
 
 @pytest.mark.parametrize(("inflow", "share"), [(9.0, 1.0), (0.0, 0.5), (-9.0, 0.0)])
 def test_a_flat_sky_is_dimmer_at_the_edge_by_what_does_not_flow_in(inflow, share):
-    """At a corner the PSF brings the margin's flux over three quadrants, in the share that flows in (latent 0: half)."""
+    """At a corner the PSF brings the margin's flux over three quadrants, in the share that flows in (1/2 at 0)."""
     field = assemble("flat", np.full((1, 20, 20), 7), 10.0, 0.0, KERNEL, [1.0])
     big, start = with_margin(field, 1.6)
     sky = build(big, Train(sources=1, extended=1))
