@@ -76,7 +76,7 @@ def write_page(
     gained = jax.tree.map(np.asarray, attribution(vetter, example))
     with style():
         fig = plt.figure(figsize=(8.3, 10.2))
-        fig.get_layout_engine().set(rect=(0.0, 0.0, 0.985, 1.0))  # pyright: ignore[reportOptionalMemberAccess]
+        fig.get_layout_engine().set(rect=(0.0, 0.0, 0.985, 1.0))  # pyright: ignore
         grid = fig.add_gridspec(4, 1, height_ratios=(0.62, 1.15, 1.0, 1.0))
         upper, lower = (grid[i].subgridspec(1, 3) for i in (2, 3))
         _verdict(fig.add_subplot(grid[0]), vetter, example, result)

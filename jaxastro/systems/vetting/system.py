@@ -38,10 +38,10 @@ def simulate(out: Path, options: config.Simulate) -> Report:
     """Write simulated light curves and the table of their candidates, with the truth, into the directory `out`."""
     with stage_directory(out, overwrite=options.overwrite) as folder:
         write_curves(folder, simulate_curves(options.signals, options.seed))
-        names = sorted(path.name for path in folder.iterdir() if path.is_file())
+        names = sorted(path.name for path in folder.iterdir())
     return Report(
         f"{options.signals} simulated signals, seed {options.seed}", values={"rows": options.signals},
-        files=[out / name for name in names if not name.endswith((".csv.gz", ".fits"))] or [out],
+        files=[out / name for name in names],
     )  # fmt: skip
 
 
@@ -49,7 +49,7 @@ def train(data: Path | None, out: Path, options: config.Train) -> Report:
     """Train and calibrate an ensemble on `data`, or on simulated signals, and write the run directory `out`."""
     with stage_directory(out, overwrite=options.overwrite) as folder:
         signals = simulated_signals(options.signals, options.seed) if data is None else load(data, options)
-        signals = labelled(signals)
+        signals = labelled(signals, views=options.use != "scalars")
         trained = train_ensemble(signals, options, checkpoint=partial(out))
         truth = np.isin(signals.labels, trained.vetter.meaning.positive)
         baseline = None
@@ -114,7 +114,7 @@ def evaluate(run: Path, data: Path, options: config.Evaluate) -> Report:
 def predict(run: Path, data: Path, options: config.Predict) -> Table:
     """Probability, spread, class and flag of every row of `data`, after its identities."""
     vetter = _for_population(run, _restored(run), options.planet_fraction)
-    signals = load(data, options, vetter.meaning.inputs)
+    signals = _seen_by(vetter, load(data, options, vetter.meaning.inputs))
     return _scored(run, vetter, data, signals, options)
 
 
@@ -133,7 +133,7 @@ def _scored(run: Path, vetter: Vetter, data: Path, signals: Signals, options: co
 def explain(run: Path, data: Path, out: Path, options: config.Explain) -> Report:
     """A ranked table with every branch's contribution, and report pages of the first rows, in the directory `out`."""
     vetter = _for_population(run, _restored(run), options.planet_fraction)
-    signals = load(data, options, vetter.meaning.inputs)
+    signals = _seen_by(vetter, load(data, options, vetter.meaning.inputs))
     table = _scored(run, vetter, data, signals, options)
     contributions = pages.contributions(vetter, signals)
     for i, branch in enumerate(vetter.members.branches):
@@ -262,19 +262,37 @@ def _bjd(t0: float, curve: LightCurve, time_system: str) -> float:
     if time_system == "auto" and curve.offset and t0 < curve.offset:
         return t0 + curve.offset
     near = [days for days in OFFSETS.values() if abs(t0 + days - np.median(curve.time)) < 3650]
-    return t0 + offset(np.array([t0]), time_system, near[0] if len(near) == 1 else None, f"--t0 {t0}")
+    guess = near[0] if time_system == "auto" and len(near) == 1 else None
+    return t0 + offset(np.array([t0]), time_system, guess, f"--t0 {t0}")
 
 
-def labelled(signals: Signals) -> Signals:
+def labelled(signals: Signals, *, views: bool = False) -> Signals:
     """The signals that have a label and can be scored.
+
+    Args:
+        signals: as read.
+        views: leave out rows without any view where others have some: who has no light curve tells the label.
 
     Raises:
         InputError: none is left.
     """
     good = (signals.labels != "") & (signals.flags == "")
+    seen = np.any([np.zeros(len(signals), bool), *signals.examples.view_present.values()], axis=0)
+    if views and (good & seen).any() and (lost := int((good & ~seen).sum())):
+        good &= seen
+        note = f"{lost} rows without any view are not trained on; --use scalars takes them all."
+        signals = dataclasses.replace(signals, notes=(*signals.notes, note))
     if not good.any():
         raise InputError("No row has both a label and a usable view; name the column with --label-column.")
     return signals.take(good)
+
+
+def _seen_by(vetter: Vetter, signals: Signals) -> Signals:
+    """The signals, flagged where the ensemble knows nothing of them: neither a view nor a scalar that it uses."""
+    example = vetter.meaning.inputs(signals)
+    known = np.any([*example.view_present.values(), example.scalar_present.any(1)], axis=0)
+    unknown = (signals.flags == "") & ~known
+    return dataclasses.replace(signals, flags=np.where(unknown, "nothing that the model uses is known", signals.flags))
 
 
 def row_digests(signals: Signals) -> np.ndarray:
