@@ -25,7 +25,7 @@ TRAIN = {
     "kepler": (KEPLER, "--table", TABLE, *OUTER),
     "kepler_views": (KEPLER, "--use", "views", *OUTER),
     "watson": (TESS, "--split", "train", "--positive", "PC,EB", "--no-baseline", "--preset", "watson",
-               "--members", "2", "--epochs", "3", "--learning-rate", "3e-4"),
+               "--members", "2", "--epochs", "8", "--learning-rate", "3e-4"),
 }  # fmt: skip
 EVALUATE = {
     "tess": ("tess", TESS, "--split", "val"),

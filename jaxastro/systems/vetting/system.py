@@ -29,7 +29,7 @@ from jaxastro.systems.vetting.recipe import Recipe
 from jaxastro.systems.vetting.scaler import Scaler
 from jaxastro.systems.vetting.simulate import simulate_curves, simulated_signals, write_curves
 from jaxastro.systems.vetting.training import Trained, train_ensemble
-from jaxastro.systems.vetting.vetter import Meaning, Scored, Vetter, decide
+from jaxastro.systems.vetting.vetter import JOINED, OTHER, Meaning, Scored, Vetter, decide
 
 SYSTEM, PREDICTIONS, ROWS = "vetting", "predictions.ecsv", "training_rows.npz"
 
@@ -51,7 +51,7 @@ def train(data: Path | None, out: Path, options: config.Train) -> Report:
         signals = simulated_signals(options.signals, options.seed) if data is None else load(data, options)
         signals = labelled(signals, views=options.use != "scalars")
         trained = train_ensemble(signals, options, checkpoint=partial(out))
-        truth = np.isin(signals.labels, trained.vetter.meaning.positive)
+        truth = np.isin(signals.labels, trained.vetter.meaning.positive_labels)
         baseline = None
         if options.baseline:
             features = scores.tree_features(signals, trained.vetter.meaning.inputs)
@@ -81,7 +81,7 @@ def train(data: Path | None, out: Path, options: config.Train) -> Report:
 def evaluate(run: Path, data: Path, options: config.Evaluate) -> Report:
     """Score a run on labelled `data`: all rows, and those on stars that the run was not trained on."""
     vetter, everything = _restored(run), load(data, dataclasses.replace(options, split=None))
-    positive = options.positive or vetter.meaning.positive
+    positive = options.positive or vetter.meaning.positive_labels
     vetter = _with_positive(run, vetter, positive)
     signals = labelled(_in_split(everything, options.split))
     truth = np.isin(signals.labels, positive)
@@ -321,7 +321,7 @@ def _restored(run: Path) -> Vetter:
 def _with_positive(run: Path, vetter: Vetter, positive: tuple[str, ...]) -> Vetter:
     """The ensemble asked another question than it was trained for, calibrated for it on the run's held-out rows."""
     meaning = vetter.meaning
-    if set(positive) == set(meaning.positive):
+    if set(positive) == set(meaning.positive_labels):
         return vetter
     if unknown := [name for name in positive if name not in meaning.classes]:
         raise InputError(f"Label '{unknown[0]}' is unknown to the run; it has {', '.join(meaning.classes)}.")
@@ -366,9 +366,10 @@ def prediction_table(vetter: Vetter, signals: Signals, scored: Scored) -> Table:
 def _calibration_rows(run: Path) -> tuple[np.ndarray, np.ndarray]:
     """Held-out probabilities of every label and the number of the true one, from a run's own predictions."""
     table = Table.read(run / PREDICTIONS, format="ascii.ecsv")
-    names = [name for name in table.colnames if name.startswith("label_")]
-    truth = np.array([names.index(f"label_{label}") for label in table["label"]])
-    return np.stack([table[name] for name in names], axis=1), truth
+    names = [name.removeprefix("label_") for name in table.colnames if name.startswith("label_")]
+    number = {part: i for i, name in enumerate(names) for part in name.split(JOINED)}
+    truth = np.array([number.get(str(label), number.get(OTHER, -1)) for label in table["label"]])
+    return np.stack([table[f"label_{name}"] for name in names], axis=1), truth
 
 
 def _refitted_trees(vetter, everything: Signals, signals: Signals, digests: np.ndarray, positive) -> np.ndarray | None:

@@ -18,7 +18,7 @@ from jaxastro.systems.vetting.model import Layout, Network
 from jaxastro.systems.vetting.pool import Pool, fit_pool
 from jaxastro.systems.vetting.presets import AstroNet, WatsonNet
 from jaxastro.systems.vetting.scaler import Scaler
-from jaxastro.systems.vetting.vetter import Meaning, Vetter, member_probabilities
+from jaxastro.systems.vetting.vetter import JOINED, OTHER, Meaning, Vetter, member_probabilities
 from jaxastro.train import adamw, fit_members, mesh_of
 
 INNER = 10  # parts of what a member may see, of which it holds out one to pick its best epoch
@@ -228,8 +228,8 @@ def train_ensemble(signals: Signals, options: config.Train, *, checkpoint: Path 
 
 
 def _two_labels(signals: Signals, truth: np.ndarray, positive: tuple[str, ...]) -> tuple[Signals, tuple[str, ...]]:
-    name = "+".join(positive)
-    return dataclasses.replace(signals, labels=np.where(truth, name, "other")), (name,)
+    name = JOINED.join(positive)
+    return dataclasses.replace(signals, labels=np.where(truth, name, OTHER)), (name,)
 
 
 def with_pools(members: Any, examples: Example, label: np.ndarray, folds: Folds) -> Any:

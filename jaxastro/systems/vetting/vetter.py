@@ -13,6 +13,7 @@ from jaxastro.systems.vetting.data import Example, Signals
 from jaxastro.systems.vetting.inputs import Inputs
 
 _CHUNK = 2048
+JOINED, OTHER = "+", "other"  # labels of a network with one output: PC+EB and other
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -32,6 +33,11 @@ class Meaning:
     positive: tuple[str, ...]
     fraction: float
     thresholds: dict[str, float]
+
+    @property
+    def positive_labels(self) -> tuple[str, ...]:
+        """The labels of the data that count as positive, told apart where a network of one output joins them."""
+        return tuple(label for name in self.positive for label in name.split(JOINED))
 
 
 class Scored(NamedTuple):
