@@ -146,12 +146,17 @@ def main():
             cpu[engine].append(result["cpu_s"])
             runs.append({"engine": engine, "seed": options.seed + turn} | result)
             print(f"{engine:6s}", "  ".join(f"{k} {v:.4g}" for k, v in result.items()), flush=True)
-    ratios = {e: float(np.median(cpu[e]) / np.median(cpu["nifty"])) for e in engines if "nifty" in cpu and e != "nifty"}
-    for engine, ratio in ratios.items():
+            if options.output:
+                report = {"mock": Path(options.mock).name, "cpu_of_nifty": ratios(cpu), "runs": runs}
+                options.output.write_text(json.dumps(report, indent=1) + "\n")
+    for engine, ratio in ratios(cpu).items():
         print(f"{engine}: {ratio:.2f} of NIFTy's CPU-seconds")
-    if options.output:
-        report = {"mock": Path(options.mock).name, "cpu_of_nifty": ratios, "runs": runs}
-        options.output.write_text(json.dumps(report, indent=1) + "\n")
+
+
+def ratios(cpu):
+    """Median CPU-seconds of each engine over NIFTy's, where both have run."""
+    nifty = cpu.get("nifty")
+    return {e: float(np.median(v) / np.median(nifty)) for e, v in cpu.items() if nifty and v and e != "nifty"}
 
 
 if __name__ == "__main__":
