@@ -82,7 +82,7 @@ class Train(Data):
     flip: bool = option(True, "reverse the time of half of the training views")
     noise: float = option(0.0, "white noise added to training views [depth]", least=0)
     calibration: str = option("beta", "calibrator", choices=("temperature", "platt", "beta", "isotonic"))
-    signals: int = option(1500, "simulated signals, where DATA is left away", least=1)
+    signals: int = option(1000, "simulated signals, where DATA is left away", least=1)
     baseline: bool = option(True, "also fit boosted trees on the same folds")
     seed: int = option(0, "seed of folds, weights, order and dropout")
 
