@@ -2,8 +2,8 @@
 
     python benchmarks/planetary_speed.py
 
-Writes `benchmarks/results/planetary_{sampling,training,default}.json`. The network is that of the paper preset, which
-both packages can hold in one file; the last table times the default model, an ensemble of three, alone.
+Writes `benchmarks/results/planetary_{sampling,training,default_sampling}.json`. The network is that of the paper preset,
+which both packages can hold in one file; the last table times the default model, an ensemble of three, alone.
 """
 
 import os
@@ -162,7 +162,7 @@ def main() -> None:
     members = [eqx.nn.inference_mode(ends(Member(key=jax.random.key(i)))) for i in range(3)]
     ten = lambda model: lambda: sample(model, jax.random.key(2), 10_000)  # noqa: E731
     compare(
-        "planetary_default",
+        "planetary_default_sampling",
         [
             Variant("10,000 systems, one network", ten(Generator(tuple(members[:1]))), units=10_000),
             Variant("10,000 systems, mean of three", ten(Generator(tuple(members))), units=10_000),
