@@ -2,8 +2,8 @@
 
     python benchmarks/planetary_speed.py
 
-Writes `benchmarks/results/planetary_{sampling,training,default_sampling}.json`. The network is that of the paper preset,
-which both packages can hold in one file; the last table times the default model, an ensemble of three, alone.
+Writes `benchmarks/results/planetary_{sampling,training,default_sampling}.json`. The network is that of the paper
+preset, which both packages can hold in one file; the last table times the default model, an ensemble of three, alone.
 """
 
 import os
