@@ -104,6 +104,7 @@ def separate(
         if i == 0 and known is not None:
             far = [p for p in found if not len(known) or np.hypot(*(known - p).T).min() > NEAR]
             found = np.concatenate([known, np.array(far).reshape(-1, 2)])
+        found = found[: int((np.asarray(sky.points.active) == 0).sum())]
         rounds.append(Round(seen, found))
         told(i + 1, tension=float(seen.tension.max()), sources=len(active(sky.points)), new=len(found))
         if len(found):
