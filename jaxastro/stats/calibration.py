@@ -26,6 +26,7 @@ Probabilities: TypeAlias = Float[Array, "*rows"]
 M = TypeVar("M", bound=eqx.Module)
 
 _EDGE = 1e-7  # the nearest that float32 probabilities come to 1
+RIDGE = 0.01  # of beta calibration
 
 
 def logit(probability: Probabilities) -> Float[jax.Array, "*rows"]:
@@ -115,17 +116,17 @@ def platt(probability: Rows, label: Rows, weight: Rows | None = None) -> Platt:
 def beta(probability: Rows, label: Rows, weight: Rows | None = None) -> Beta:
     """a, b, c of least log loss; a coefficient that would be negative is set to 0 and the other fitted alone.
 
-    A ridge of strength 1 keeps scores that hardly vary from being blown up; what informative scores ask for outweighs
+    A slight ridge keeps scores that hardly vary from being blown up; what informative scores ask for outweighs
     it by the number of rows.
     """
     label, probability, weight = checked_probabilities(label, probability, weight)
     p = np.clip(probability, _EDGE, 1 - _EDGE)
     features = [np.log(p), -np.log1p(-p)]
-    both, offset = _logistic(features, label, weight, strength=1.0)
+    both, offset = _logistic(features, label, weight, strength=RIDGE)
     ab = np.maximum(both, 0.0)
     if (both < 0).any():
         keep = int(np.argmax(both))
-        (alone,), offset = _logistic([features[keep]], label, weight, strength=1.0)
+        (alone,), offset = _logistic([features[keep]], label, weight, strength=RIDGE)
         ab[1 - keep], ab[keep] = 0.0, max(alone, 0.0)
     return Beta(np.asarray(ab[0]), np.asarray(ab[1]), np.asarray(offset))
 
