@@ -28,7 +28,7 @@ from jaxastro.systems.planetary_systems.simulate import PodSim
 from jaxastro.systems.planetary_systems.system import scores
 from jaxastro.systems.planetary_systems.training import fold_of, train_models, without_context
 
-BERN = Path(os.environ.get("JAXASTRO_DATA", "../shared/data")) / "planets" / "bern_ngpps"
+BERN = Path(os.environ.get("JAXASTRO_DATA", ".")) / "planets" / "bern_ngpps"
 FOLDS = 4
 """Model number 4 leaves out no fold."""
 
