@@ -289,8 +289,10 @@ def labelled(signals: Signals, *, views: bool = False) -> Signals:
 
 def _seen_by(vetter: Vetter, signals: Signals) -> Signals:
     """The signals, flagged where the ensemble knows nothing of them: neither a view nor a scalar that it uses."""
-    example = vetter.meaning.inputs(signals)
-    known = np.any([*example.view_present.values(), example.scalar_present.any(1)], axis=0)
+    inputs, example = vetter.meaning.inputs, signals.examples
+    views = [present for name, present in example.view_present.items() if name in inputs.views]
+    scalars = example.scalar_present[:, np.isin(signals.scalar_names, inputs.scalar_names)]
+    known = np.any([*views, scalars.any(1)], axis=0)
     unknown = (signals.flags == "") & ~known
     return dataclasses.replace(signals, flags=np.where(unknown, "nothing that the model uses is known", signals.flags))
 
