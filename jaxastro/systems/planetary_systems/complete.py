@@ -1,14 +1,10 @@
 """The other planets of a star: posterior draws of whole systems that contain its known planets.
 
 Systems are written from the star outwards, many at once. A draw that would pass the next known planet is replaced by
-it and weighted by
-the ratio of the known planet's density to the probability of passing, so that weighted draws follow the model's exact
-conditional density
-for any subset of known planets. Errors, m sin i and limits enter as likelihoods; planets that a survey would have
-found and did not
-are discounted by its completeness. After every known planet the draws are resampled where their weights have become
-uneven
-(sequential Monte Carlo; Del Moral, Doucet & Jasra 2006).
+it and weighted by the ratio of the known planet's density to the probability of passing, so that weighted draws follow
+the model's exact conditional density for any subset of known planets. Errors, m sin i and limits enter as likelihoods;
+planets that a survey would have found and did not are discounted by its completeness. After every known planet the
+draws are resampled where their weights have become uneven (sequential Monte Carlo; Del Moral, Doucet & Jasra 2006).
 
 Every set of known planets of a system is taken as equally likely to have become known unless a completeness says
 otherwise.

@@ -1,4 +1,4 @@
-"""Planet tables in, systems out: the rows of any archive become padded systems for training, or a star's planets."""
+"""Planet tables in: the rows of any archive, understood, checked, and sorted by star and place."""
 
 import dataclasses
 import gzip
@@ -6,67 +6,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from string import ascii_lowercase
 
-import jax.numpy as jnp
 import numpy as np
 from astropy import units as u
 from astropy.table import Table
-from jaxtyping import Float
 
 from jaxastro.errors import InputError
 from jaxastro.systems.planetary_systems.columns import ALIASES, Header, Measured, as_text, parse_column
 from jaxastro.systems.planetary_systems.discs import context_of, read_discs
-from jaxastro.systems.planetary_systems.layout import INNER, OUTER, PLANETS, System, nothing_known
-from jaxastro.systems.planetary_systems.names import host_of, letter_of, star_meant
+from jaxastro.systems.planetary_systems.layout import INNER, OUTER
+from jaxastro.systems.planetary_systems.names import host_of, letter_of
+from jaxastro.systems.planetary_systems.planets import Planets
 
 DROPPED_LISTS = ("Retracted", "Controversial", "Kepler Objects of Interest", "Orphan")
 """Lists of the Open Exoplanet Catalogue whose planets are left out."""
 
 EARTH_RADII_IN_SOLAR = float(u.Unit("solRad").to("earthRad"))
-
-
-@dataclasses.dataclass(frozen=True)
-class Planets:
-    """The planets of a table, one entry per row that was kept, ordered by system (as first met) and semi-major axis.
-
-    Attributes:
-        system: name or number of the star.
-        letter: letter of the planet, or its place counted from the star.
-        row: row in the file, counted from 1.
-        aliases: further names of the star, joined by `|`.
-        a: semi-major axis in AU, from the period where the table has none.
-        mass: true mass in Earth masses, or its upper limit.
-        msini: minimum mass in Earth masses, or its upper limit.
-        radius: radius in Earth radii.
-        star_mass: in solar masses.
-        context: what `CONTEXT` names, NaN where unknown.
-        notes: sentences on what was understood, filled in or left out.
-        used: the column that each quantity came from.
-    """
-
-    system: np.ndarray
-    letter: np.ndarray
-    row: np.ndarray
-    aliases: np.ndarray
-    a: Measured
-    mass: Measured
-    msini: Measured
-    radius: Measured
-    star_mass: Float[np.ndarray, " planet"]
-    context: Float[np.ndarray, "planet context"]
-    notes: tuple[str, ...] = ()
-    used: Mapping[str, str] = dataclasses.field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.system)
-
-    def at(self, index: np.ndarray) -> "Planets":
-        """The chosen planets in the given order."""
-        names = [f.name for f in dataclasses.fields(self) if f.name not in ("notes", "used")]
-        return dataclasses.replace(self, **{name: getattr(self, name)[index] for name in names})
-
-    def hosts(self) -> list[str]:
-        """The stars in the order of the table."""
-        return list(dict.fromkeys(self.system))
 
 
 def read_table(path: Path) -> Table:
@@ -162,8 +116,7 @@ def _names(header: Header, notes: list[str]) -> tuple[np.ndarray, np.ndarray]:
     if system is None and planet is None:
         raise InputError(
             f"{header.where}: found neither a system column (hostname, system_number) nor planet names (pl_name, "
-            f"name); "
-            f"the columns are {', '.join(map(str, header.table.colnames[:12]))}."
+            f"name); the columns are {', '.join(map(str, header.table.colnames[:12]))}."
         )
     named = system if system is not None else planet
     star = header.measured("star_mass").value
@@ -323,8 +276,7 @@ def _repeated(planets: Planets, keep: np.ndarray, header: Header, notes: list[st
         if name in seen and not np.array_equal(numbers[i], numbers[seen[name]], equal_nan=True):
             raise InputError(
                 f"{header.where}: planet '{planets.system[i]} {letter}' stands in rows {seen[name] + 1} and {i + 1} "
-                f"with "
-                "different values; keep one row per planet (the archive's default_flag column does)."
+                "with different values; keep one row per planet (the archive's default_flag column does)."
             )
         repeated[i] = name in seen
         seen.setdefault(name, int(i))
@@ -352,74 +304,3 @@ def _with_discs(planets: Planets, discs: Path) -> Planets:
     lonely = len(set(planets.system[np.isnan(context[:, 0])]))
     notes = (*planets.notes, *([f"{lonely} systems have no disc."] if lonely else []))
     return dataclasses.replace(planets, context=np.where(np.isnan(context), planets.context, context), notes=notes)
-
-
-def to_systems(planets: Planets) -> tuple[System, Table]:
-    """Padded systems for training, and their identities; only planets with a true mass can be learned from.
-
-    Systems with a planet whose mass is unknown, an upper limit or only a minimum are left out whole, since a system
-    that lacks a planet is
-    another system.
-
-    Raises:
-        InputError: a system is longer than the context, or none is complete.
-    """
-    known = ~np.isnan(planets.mass.value) & ~planets.mass.limit
-    hosts = planets.hosts()
-    number = {name: i for i, name in enumerate(hosts)}
-    of = np.array([number[name] for name in planets.system])
-    complete = np.bincount(of, ~known, len(hosts)) == 0
-    size = np.bincount(of, minlength=len(hosts))
-    if not complete.any():
-        raise InputError(
-            f"None of the {len(hosts)} systems has the true mass of all its planets; a model of whole systems needs "
-            f"them."
-        )
-    long = np.flatnonzero(complete & (size > PLANETS))
-    if long.size:
-        raise InputError(
-            f"System '{hosts[long[0]]}' has {size[long[0]]} planets, but {PLANETS} fit; leave out its lightest planets."
-        )
-    rows = np.flatnonzero(complete[of])
-    keep = np.flatnonzero(complete)
-    s = np.searchsorted(keep, of[rows])
-    place = np.arange(len(rows)) - np.searchsorted(s, s)
-
-    def padded(values: np.ndarray, kind: type = np.float32) -> jnp.ndarray:
-        out = np.zeros((len(keep), PLANETS), kind)
-        out[s, place] = np.nan_to_num(values[rows])
-        return jnp.asarray(out)
-
-    radius = np.where(planets.radius.limit, np.nan, planets.radius.value)
-    first = rows[np.searchsorted(s, np.arange(len(keep)))]
-    context = planets.context[first].astype(np.float32)
-    system = System(
-        padded(np.log10(planets.a.value)),
-        padded(np.log10(planets.mass.value)),
-        padded(np.log10(radius)),
-        padded(np.ones(len(planets), bool), bool),
-        padded(~np.isnan(radius), bool),
-        jnp.asarray(np.nan_to_num(context)),
-        jnp.asarray(~np.isnan(context)),
-        nothing_known(len(keep)),
-    )
-    return system, Table({"hostname": [hosts[i] for i in keep], "sy_pnum": size[keep]})
-
-
-def left_out(planets: Planets) -> int:
-    """How many systems `to_systems` leaves out because a mass is missing."""
-    known = ~np.isnan(planets.mass.value) & ~planets.mass.limit
-    return len(set(planets.system[~known]))
-
-
-def find_host(planets: Planets, name: str) -> str:
-    """The star that a star's, planet's or alias's name means, as the table writes it.
-
-    Raises:
-        InputError: the table has no such star; the nearest names are given.
-    """
-    pairs = list(zip(map(str, planets.system), planets.aliases, strict=True))
-    return star_meant(name, [(n, star) for star, more in pairs for n in (star, *filter(None, more.split("|")))])
-
-
-__all__ = ["Planets", "find_host", "left_out", "read_planets", "read_table", "to_systems"]

@@ -9,8 +9,8 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from jaxastro.errors import InputError
 from jaxastro.systems.planetary_systems.columns import Measured
-from jaxastro.systems.planetary_systems.data import Planets, find_host
 from jaxastro.systems.planetary_systems.layout import PLANETS
+from jaxastro.systems.planetary_systems.planets import Planets, find_host
 
 ABSENT, VALUE, MINIMUM, LIMIT, MINIMUM_LIMIT = range(5)
 """What is known of a quantity: nothing, its value, m sin i, an upper limit, an upper limit of m sin i."""

@@ -1,10 +1,8 @@
 """PodSim: planets alike in mass and evenly spaced ("peas in a pod"), with a closed-form density over whole systems.
 
 The number of planets follows a Poisson distribution cut off at one and `LONGEST`; the masses of a system share a mean;
-neighbours lie a
-truncated log-normal number of mutual Hill radii apart. It follows Weiss et al. (2018, AJ 155, 48), and every
-conditional has a closed form,
-so that a trained model and a completion can be judged against the truth.
+neighbours lie a truncated log-normal number of mutual Hill radii apart. It follows Weiss et al. (2018, AJ 155, 48), and
+every conditional has a closed form, so that a trained model and a completion can be judged against the truth.
 """
 
 import math

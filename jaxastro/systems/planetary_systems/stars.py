@@ -13,10 +13,10 @@ from jaxastro.errors import InputError
 from jaxastro.io import atomic_path
 from jaxastro.systems.planetary_systems.complete import ENOUGH, Completeness, Completion, complete
 from jaxastro.systems.planetary_systems.config import Complete
-from jaxastro.systems.planetary_systems.data import Planets, find_host
 from jaxastro.systems.planetary_systems.detection import RadialVelocity, Transit
 from jaxastro.systems.planetary_systems.layout import System
 from jaxastro.systems.planetary_systems.observation import ABSENT, Observation, observe
+from jaxastro.systems.planetary_systems.planets import Planets, find_host
 from jaxastro.train.progress import progress
 
 RARE = 0.02

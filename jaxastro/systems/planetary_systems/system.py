@@ -20,13 +20,15 @@ from jaxastro.systems.planetary_systems import config
 from jaxastro.systems.planetary_systems.compare import choose, compare, giants_by_metallicity
 from jaxastro.systems.planetary_systems.complete import complete as complete_star
 from jaxastro.systems.planetary_systems.complete import has_planet_in
-from jaxastro.systems.planetary_systems.data import Planets, find_host, left_out, read_planets, to_systems
+from jaxastro.systems.planetary_systems.data import read_planets
+from jaxastro.systems.planetary_systems.examples import left_out, to_systems
 from jaxastro.systems.planetary_systems.figures import completion_figure, shapley_figure
 from jaxastro.systems.planetary_systems.interpret import gradients, shapley
 from jaxastro.systems.planetary_systems.layout import CONTEXT, System
 from jaxastro.systems.planetary_systems.model import Generator
 from jaxastro.systems.planetary_systems.null import null_nll
 from jaxastro.systems.planetary_systems.observation import observe
+from jaxastro.systems.planetary_systems.planets import Planets, find_host
 from jaxastro.systems.planetary_systems.sampling import sample as draw
 from jaxastro.systems.planetary_systems.simulate import PodSim, as_table
 from jaxastro.systems.planetary_systems.stars import complete_stars, known_planets, write_draws

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from jaxastro.errors import InputError
 from jaxastro.systems.planetary_systems.columns import parse_cell
-from jaxastro.systems.planetary_systems.data import find_host, read_planets, to_systems
+from jaxastro.systems.planetary_systems.data import read_planets
 from jaxastro.systems.planetary_systems.discs import read_discs
+from jaxastro.systems.planetary_systems.examples import to_systems
 from jaxastro.systems.planetary_systems.names import host_of, letter_of
 from jaxastro.systems.planetary_systems.observation import LIMIT, MINIMUM, VALUE, observe
+from jaxastro.systems.planetary_systems.planets import find_host
 from jaxastro.systems.planetary_systems.simulate import PodSim, as_table
 
 pytestmark = pytest.mark.core
