@@ -19,7 +19,7 @@ import numpy as np
 RESULTS = Path(__file__).parent / "results"
 KEPT = (
     "points", "points_found", "extended", "extended_found", "extended_called_extended", "points_called_extended",
-    "false",    "localisation_median", "localisation_largest", "flux_pull_rms", "flux_pull_largest", "flux_pulls",
+    "false", "localisation_median", "localisation_largest", "position_pull_rms", "flux_pull_rms", "flux_pull_largest", "flux_pulls",
     "ln_flux_rmse", "ln_flux_cover68", "ln_flux_cover95", "p_chi2",
 )  # fmt: skip
 
@@ -79,6 +79,7 @@ def summary(each: list[dict]) -> dict:
         "flux_pull_rms": [rms.value, rms.low, rms.high],
         "flux_pull_largest": float(np.abs(pulls).max()),
         "localisation_median": float(np.median([e["localisation_median"] for e in each])),
+        "position_pull_rms": float(np.sqrt(np.mean([e["position_pull_rms"] ** 2 for e in each]))),
         "tension_at_points_after": max(e["tension_at_points_after"] for e in each),
     }
 

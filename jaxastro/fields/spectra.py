@@ -52,19 +52,18 @@ class NonParametric(eqx.Module):
         log_length = jnp.asarray(modes.log_length, dtype)
         log_spectrum = self.slope(latents["slope"]) * log_length
         if self.flexibility is not None:
-            deviations = self._wiener(latents, jnp.asarray(jnp.diff(log_length[1:]), dtype))
+            deviations = self._wiener(latents, np.diff(modes.log_length[1:]))
             log_spectrum += deviations - deviations[-1] * log_length / log_length[-1]
         amplitude = _normalised(jnp.exp(log_spectrum * (0.5 if self.kind == "power" else 1)), modes)
         return amplitude if self.fluctuations is None else self.fluctuations(latents["fluctuations"]) * amplitude
 
-    def _wiener(self, latents: Latents, step: Float[Array, " step"]) -> Float[Array, " mode"]:
+    def _wiener(self, latents: Latents, steps: Float[np.ndarray, " step"]) -> Float[Array, " mode"]:
         """Integrated Wiener process over ln |k|, starting flat at the first mode, with the zero mode in front."""
+        step, end = (jnp.asarray(v, latents["slope"].dtype) for v in (steps, np.cumsum(steps)))
         drift, kick = self.flexibility(latents["flexibility"]) * jnp.sqrt(step) * latents["spectrum"].T  # pyright: ignore
         roughness = 0 if self.asperity is None else self.asperity(latents["asperity"])
         drift = drift * jnp.sqrt(step**2 / 12 + roughness) + step * kick / 2
-        end = jnp.cumsum(
-            step
-        )  # sum over j < i of step_i kick_j, the second integral, is end_i C(kick)_i - C(end kick)_i
+        # sum over j < i of step_i kick_j, the second integral, is end_i C(kick)_i - C(end kick)_i
         moved, turned = cumulative_sum(jnp.stack([drift - end * kick, kick]))
         return jnp.pad(moved + end * turned, (2, 0))
 

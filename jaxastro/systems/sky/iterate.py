@@ -115,10 +115,13 @@ def separate(
             sky, mean, widened = widen(field, sky, mean, seen, z, tried, options, jax.random.fold_in(key, 500 + i))
             if not widened:
                 break
-    sky = prune(sky, mean, options)  # pyright: ignore
     key = jax.random.fold_in(key, 1000)
     posterior = draw(sky, key, mean, options, draws=options.draws, iterations=2 * options.iterations)  # pyright: ignore
-    return Separation(posterior, sky, start, rounds, z)  # pyright: ignore
+    kept = prune(sky, posterior, options)
+    if any(len(active(getattr(kept, kind))) < len(active(getattr(sky, kind))) for kind in KINDS):
+        sky, key = kept, jax.random.fold_in(key, 1000)
+        posterior = draw(sky, key, posterior.mean, options, draws=options.draws, iterations=options.iterations)
+    return Separation(posterior, sky, start, rounds, z)
 
 
 def pixels(where: Float[np.ndarray, "source 2"], field: Field) -> tuple[np.ndarray, np.ndarray]:
@@ -234,9 +237,16 @@ def widen(
     return eqx.tree_at(lambda s: s.points.active, trial, points), fitted.mean, True
 
 
-def prune(sky: Sky, mean: dict[str, Array], options: Train) -> Sky:
-    """The sky without the sources whose likelihood gain is below `options.keep` sigma."""
-    for kind in KINDS:
+def prune(sky: Sky, posterior: Posterior, options: Train) -> Sky:
+    """The sky without the sources that the data do not ask for.
+
+    Those are sources whose likelihood gain, all else as it is, is below `options.keep` sigma, or whose flux is less
+    than that many of its posterior standard deviations: it may as well be the diffuse sky's, or a neighbour's.
+    """
+    for kind, name in KINDS.items():
         slots = active(getattr(sky, kind))
-        sky = remove(sky, kind, slots[gains(sky, mean, kind) < options.keep]) if len(slots) else sky
+        if len(slots):
+            flux = np.asarray(posterior.sites[f"{name}_flux"])[:, sky.diffuse.bands.reference, slots]
+            weak = np.minimum(gains(sky, posterior.mean, kind), flux.mean(0) / flux.std(0)) < options.keep
+            sky = remove(sky, kind, slots[weak])
     return sky

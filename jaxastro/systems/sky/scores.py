@@ -32,7 +32,8 @@ def detection_scores(
 
     Returns:
         Counts `points`, `points_found`, `extended`, `extended_found`, `extended_called_extended`, `detections`,
-        `false`; `purity`; `localisation` [pixel] per found point.
+        `false`; `purity`; per found point `localisation` [pixel] and `position_pulls`, root mean square of the two
+        coordinates' errors in posterior standard deviations.
     """
     found = np.column_stack([table["y"], table["x"]]).reshape(-1, 2)
     index, gap = match(points, found, radius)
@@ -59,8 +60,11 @@ def detection_scores(
         "purity": len(explained) / len(found) if len(found) else float("nan"),
         "localisation": gap[index >= 0].tolist(),
     }
+    rows = table[index[index >= 0]] if len(found) else table
+    missed = (np.column_stack([rows["y"], rows["x"]]) - points[index >= 0]).reshape(-1, 2)
+    spreads = np.column_stack([rows["y_std"], rows["x_std"]]).reshape(-1, 2)
+    result["position_pulls"] = np.sqrt(np.mean((missed / spreads) ** 2, 1)).tolist()
     if flux is not None:
-        rows = table[index[index >= 0]] if len(found) else table
         relative = np.asarray(rows["flux_std"]) / np.asarray(rows["flux"])
         ratio = np.asarray(rows["flux"]) / flux[index >= 0]
         spread = np.sqrt(np.log1p(relative**2))

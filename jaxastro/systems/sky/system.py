@@ -382,7 +382,8 @@ def held_out(report: Report, field: Field, rates: np.ndarray, settings: config.T
 
 
 def _detections(report: Report, found: dict[str, Any]) -> None:
-    gap = np.array(found.pop("localisation"))
+    gap, pulls = (np.array(found.pop(name)) for name in ("localisation", "position_pulls"))
+    found["position_pull_rms"] = float(np.sqrt(np.mean(pulls**2))) if len(pulls) else float("nan")
     report.values |= found | {"localisation_median": float(np.median(gap)) if len(gap) else float("nan")}
     report.values["localisation_largest"] = float(gap.max()) if len(gap) else float("nan")
     report.tables["detections"] = [

@@ -100,7 +100,7 @@ def test_no_assignment_matches_more_pairs_than_half_again(n, m, seed):
 
 def test_detections_are_counted_once():
     found = Table({"y": [10.0, 10.5, 30.0, 5.0], "x": [10.0, 10.5, 30.0, 35.0], "extended": [False, True, True, False],
-                   "flux": [1.1, 1, 1, 1.0], "flux_std": [0.1, 0.1, 0.1, 0.1]})  # fmt: skip
+                   "flux": [1.1, 1, 1, 1.0], "flux_std": [0.1] * 4, "y_std": [0.05] * 4, "x_std": [0.02] * 4})  # fmt: skip
     scores = detection_scores(
         found, np.array([[10.1, 10.0], [20.0, 20.0]]), np.array([[31.0, 31.0]]), radius=1.5, extended_radius=3.0,
         flux=np.array([1.0, 1.0]),
@@ -109,6 +109,7 @@ def test_detections_are_counted_once():
     assert scores["purity"] == 0.5
     assert scores["extended_called_extended"] == 1
     np.testing.assert_allclose(scores["localisation"], [0.1], atol=1e-9)
+    np.testing.assert_allclose(scores["position_pulls"], [2 / np.sqrt(2)])
     np.testing.assert_allclose(scores["flux_pulls"], np.log(1.1) / (0.1 / 1.1), atol=0.06)
     empty = detection_scores(found[:0], np.array([[1.0, 1.0]]), np.empty((0, 2)), radius=1.0, extended_radius=1.0)
     assert empty["points_found"] == empty["false"] == 0
