@@ -22,7 +22,7 @@ from jaxastro.stats import interval
 from jaxastro.stats.two_sample import c2st
 from jaxastro.systems.planetary_systems import config, system
 from jaxastro.systems.planetary_systems.compare import choose, compare, features, giants_by_metallicity, quantities
-from jaxastro.systems.planetary_systems.layout import OUTER
+from jaxastro.systems.planetary_systems.examples import within_reach
 from jaxastro.systems.planetary_systems.sampling import sample
 from jaxastro.systems.planetary_systems.simulate import PodSim
 from jaxastro.systems.planetary_systems.system import scores
@@ -107,8 +107,7 @@ def repeated(systems, fold: np.ndarray, models: dict, report: Report, draws: int
 def podsim(n: int = 20_000) -> None:
     """Gap to the exact density of PodSim after training on n systems."""
     truth = PodSim()
-    reach = lambda s: choose(s, np.flatnonzero(np.asarray(s.log_a).max(-1) < OUTER))  # noqa: E731  # as a table's reader
-    train, test = reach(truth.sample(jax.random.key(0), n)), reach(truth.sample(jax.random.key(1), 2000))
+    train, test = (within_reach(truth.sample(jax.random.key(i), size)) for i, size in ((0, n), (1, 2000)))
     options = config.Train(
         members=1, folds=0, epochs=8, batch_size=128, learning_rate=3e-3, dropout=0.0, ema=0.999, weight_decay=0.01,
         mass_edge=0.0,

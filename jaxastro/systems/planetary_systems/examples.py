@@ -1,11 +1,12 @@
 """Planets in, systems out: the planets of a table become padded systems to train on."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from astropy.table import Table
 
 from jaxastro.errors import InputError
-from jaxastro.systems.planetary_systems.layout import PLANETS, System, nothing_known
+from jaxastro.systems.planetary_systems.layout import INNER, OUTER, PLANETS, System, nothing_known
 from jaxastro.systems.planetary_systems.planets import Planets
 
 
@@ -63,3 +64,10 @@ def left_out(planets: Planets) -> int:
     """How many systems `to_systems` leaves out because a mass is missing."""
     known = ~np.isnan(planets.mass.value) & ~planets.mass.limit
     return len(set(planets.system[~known]))
+
+
+def within_reach(systems: System) -> System:
+    """The systems without a planet outside of the range that the model covers, which tables cannot hold either."""
+    log_a, mask = np.asarray(systems.log_a), np.asarray(systems.mask)
+    rows = np.flatnonzero(((log_a > INNER) & (log_a < OUTER) | ~mask).all(-1))
+    return jax.tree.map(lambda a: a[rows], systems)

@@ -21,7 +21,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from jaxastro.nn.mixture import Mixture, MixtureHead, choose_index, pool
 from jaxastro.nn.transformer import Cache, Decoder, extend
-from jaxastro.systems.planetary_systems.layout import CONTEXT, Known, System
+from jaxastro.systems.planetary_systems.layout import CONTEXT, INNER, OUTER, Known, System
 from jaxastro.systems.planetary_systems.sampling import Condition
 from jaxastro.systems.planetary_systems.sharpness import Sharpness
 from jaxastro.systems.planetary_systems.walk import (
@@ -229,8 +229,10 @@ class Generator(eqx.Module):
 
     @staticmethod
     def score(system: System, say: list[Predictions]) -> Terms:
-        """The terms under the mean of what several members say."""
-        return terms_of(system, pooled(say))
+        """The terms under the mean of what several members say; there are no planets beyond `INNER` and `OUTER`."""
+        terms = terms_of(system, pooled(say))
+        outside = system.mask & ((system.log_a < INNER) | (system.log_a > OUTER))
+        return terms._replace(log_a=jnp.where(outside, -jnp.inf, terms.log_a))
 
     def begin(self, condition: Condition, planets: int) -> "Writing":
         """The state before the first planet."""

@@ -21,7 +21,7 @@ from jaxastro.systems.planetary_systems.compare import choose, compare, giants_b
 from jaxastro.systems.planetary_systems.complete import complete as complete_star
 from jaxastro.systems.planetary_systems.complete import has_planet_in
 from jaxastro.systems.planetary_systems.data import read_planets
-from jaxastro.systems.planetary_systems.examples import left_out, to_systems
+from jaxastro.systems.planetary_systems.examples import left_out, to_systems, within_reach
 from jaxastro.systems.planetary_systems.figures import completion_figure, shapley_figure
 from jaxastro.systems.planetary_systems.interpret import gradients, shapley
 from jaxastro.systems.planetary_systems.layout import CONTEXT, System
@@ -65,8 +65,8 @@ def train(data: Path | None, out: Path, options: config.Train) -> Report:
     """A trained model in the directory `out`, with its out-of-fold scores and predictions."""
     refuse_existing(out, overwrite=options.overwrite)
     if data is None:
-        systems = PodSim().sample(jax.random.key(options.seed), options.simulated)
-        names, notes = Table({"hostname": np.arange(1, options.simulated + 1)}), ["Trained on PodSim systems."]
+        systems = within_reach(PodSim().sample(jax.random.key(options.seed), options.simulated))
+        names, notes = Table({"hostname": np.arange(1, len(systems.mask) + 1)}), ["Trained on PodSim systems."]
     else:
         systems, names, notes = read(data, options)
     if len(systems.mask) < 20:

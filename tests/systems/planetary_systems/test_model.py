@@ -48,6 +48,15 @@ def known_at(*log_a: float) -> Known:
     return Known(value, jnp.zeros((KNOWN, 3)), present)
 
 
+@pytest.mark.parametrize("log_a", [INNER - 0.1, OUTER + 0.1])
+def test_there_are_no_planets_outside_of_the_range(log_a):
+    one = jax.tree.map(lambda a: a[:1], SYSTEMS)._replace(mask=jnp.arange(32)[None] < 1, known=known_at())
+    one = one._replace(log_a=one.log_a.at[0, 0].set(log_a), known=jax.tree.map(lambda a: a[None], one.known))
+    assert float(log_prob(MODEL, one)[0]) == -jnp.inf
+    slope = jax.grad(lambda a: MODEL.log_prob(jax.tree.map(lambda v: v[0], one._replace(log_a=a))))(one.log_a)
+    assert np.isfinite(slope).all()
+
+
 @pytest.mark.parametrize("known", [(), (0.3,)], ids=["free", "a planet known at 2 AU"])
 def test_the_density_of_the_first_planet_integrates_to_one(known):
     limit = known[0] if known else OUTER
