@@ -19,8 +19,8 @@ import numpy as np
 RESULTS = Path(__file__).parent / "results"
 KEPT = (
     "points", "points_found", "extended", "extended_found", "extended_called_extended", "points_called_extended",
-    "false", "localisation_median", "localisation_largest", "position_pull_rms", "flux_pull_rms", "flux_pull_largest", "flux_pulls",
-    "ln_flux_rmse", "ln_flux_cover68", "ln_flux_cover95", "p_chi2",
+    "false", "localisation_median", "localisation_largest", "position_pull_rms", "flux_pull_rms",
+    "flux_pull_largest", "flux_pulls", "ln_flux_rmse", "ln_flux_cover68", "ln_flux_cover95", "p_chi2",
 )  # fmt: skip
 
 

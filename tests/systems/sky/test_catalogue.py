@@ -99,8 +99,10 @@ def test_no_assignment_matches_more_pairs_than_half_again(n, m, seed):
 
 
 def test_detections_are_counted_once():
-    found = Table({"y": [10.0, 10.5, 30.0, 5.0], "x": [10.0, 10.5, 30.0, 35.0], "extended": [False, True, True, False],
-                   "flux": [1.1, 1, 1, 1.0], "flux_std": [0.1] * 4, "y_std": [0.05] * 4, "x_std": [0.02] * 4})  # fmt: skip
+    found = Table({
+        "y": [10.0, 10.5, 30.0, 5.0], "x": [10.0, 10.5, 30.0, 35.0], "y_std": [0.05] * 4, "x_std": [0.02] * 4,
+        "flux": [1.1, 1, 1, 1.0], "flux_std": [0.1] * 4, "extended": [False, True, True, False],
+    })  # fmt: skip
     scores = detection_scores(
         found, np.array([[10.1, 10.0], [20.0, 20.0]]), np.array([[31.0, 31.0]]), radius=1.5, extended_radius=3.0,
         flux=np.array([1.0, 1.0]),
