@@ -4,15 +4,14 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from astropy.table import Table
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from jaxastro.errors import ArtefactError, InputError
-from jaxastro.io import read_card, read_model, stage_directory, write_model
+from jaxastro.io import read_card, stage_directory, write_model
 from jaxastro.options import build as build_options
 from jaxastro.plots import save
 from jaxastro.report import Report
@@ -20,33 +19,13 @@ from jaxastro.systems.sky import config, figures, maps, scores
 from jaxastro.systems.sky.catalogue import read_positions, source_table, write_regions
 from jaxastro.systems.sky.data import TRUTH, Field, read, thin
 from jaxastro.systems.sky.iterate import KINDS, Separation, point_spectrum, separate
-from jaxastro.systems.sky.model import Sky, build, cropped, sky_model, with_margin
+from jaxastro.systems.sky.model import cropped, with_margin
+from jaxastro.systems.sky.reconstruction import Reconstruction, resume
 from jaxastro.systems.sky.simulate import save_field, simulate_field
 from jaxastro.systems.sky.slots import gains
 from jaxastro.train.progress import progress
 
 POSTERIOR, CATALOGUE = "posterior.npz", "catalog.ecsv"
-
-
-class Reconstruction(eqx.Module):
-    """A fitted sky: calling it gives ln flux per pixel (band, y, x) and expected counts (channel, y, x) at its mean.
-
-    Attributes:
-        sky: the model with its sources, on the field with its margin.
-        mean: standard normal latents.
-        z: kind -> significance at which each slot was filled.
-    """
-
-    sky: Sky
-    mean: dict[str, Array]
-    z: dict[str, Float[Array, " slot"]]
-
-    def __call__(self) -> dict[str, Array]:
-        """The deterministic sites of `sky_model`."""
-        from jaxastro.infer.standard import trace_sites
-
-        sites = trace_sites(sky_model, self.mean, (self.sky,))
-        return {name: site["value"] for name, site in sites.items() if site["type"] == "deterministic"}
 
 
 def simulate(out: Path, options: config.Simulate) -> Report:
@@ -146,47 +125,6 @@ def positions(path: Path, field: Field) -> Float[np.ndarray, "source 2"]:
     """(y, x) of the sources of a table that lie in the field [pixel]."""
     table = read_positions(path, field)
     return np.column_stack([np.asarray(table["y"]), np.asarray(table["x"])]).astype(float)
-
-
-def resume(run: Path, field: Field) -> tuple[Sky, dict[str, Array], dict[str, np.ndarray]]:
-    """Sky, latents and slot significances that an earlier run ended with.
-
-    Raises:
-        InputError: it was of a field of another shape.
-    """
-    card = read_card(run, system="sky")
-    big, _ = with_margin(field, card["config"]["padding"])
-    if list(big.shape) != card["preprocessing"]["shape"] or big.band.tolist() != card["preprocessing"]["band"]:
-        raise InputError(
-            f"{run} was trained on {card['preprocessing']['shape']} pixels (margin included) in channels "
-            f"{card['preprocessing']['band']}, DATA has {list(big.shape)} in {big.band.tolist()}; "
-            "resume from a run on the same data."
-        )
-    old = read_model(run, restore(card))
-    return old.sky, old.mean, {kind: np.array(v) for kind, v in old.z.items()}
-
-
-def restore(card: dict[str, Any]) -> Reconstruction:
-    """The template that `model.safetensors` fills."""
-    known = card["preprocessing"]
-    shape, band = tuple(known["shape"]), np.array(known["band"])
-    kernel = np.zeros((len(band), known["psf"], known["psf"]))
-    kernel[:, known["psf"] // 2, known["psf"] // 2] = 1
-    blank = np.zeros((len(band), *shape), np.float32)
-    energy = np.array(known["energy_keV"])
-    edges = np.stack([energy, 2 * energy], 1) if known["edges"] else None
-    field = Field(blank.astype(np.int32), blank + 1, blank, kernel, band, energy, edges)
-    options = build_options(config.Train, {k: v for k, v in card["config"].items() if k not in ("catalogue", "resume")})
-    sky = build(field, options)
-    latents = _standard(sky)
-    z = {"points": jnp.zeros(options.sources), "extended": jnp.zeros(options.extended)}
-    return Reconstruction(sky, latents, z)
-
-
-def _standard(sky: Sky) -> dict[str, Array]:
-    from jaxastro.infer.standard import latent_sites
-
-    return {name: jnp.zeros(s.shape, s.dtype) for name, s in latent_sites(sky_model, (sky,)).latents.items()}
 
 
 def products(folder: Path, field: Field, result: Separation, options: config.Train) -> Report:

@@ -8,8 +8,8 @@ from jaxastro.fields import gaussian_kernel
 from jaxastro.systems.sky.config import Train
 from jaxastro.systems.sky.data import assemble
 from jaxastro.systems.sky.model import build, cropped, with_margin
+from jaxastro.systems.sky.reconstruction import prior_mean
 from jaxastro.systems.sky.slots import expected
-from jaxastro.systems.sky.system import _standard
 
 KERNEL = gaussian_kernel(1.0)
 
@@ -20,7 +20,7 @@ def test_a_flat_sky_is_dimmer_at_the_edge_by_what_does_not_flow_in(inflow, share
     field = assemble("flat", np.full((1, 20, 20), 7), 10.0, 0.0, KERNEL, [1.0])
     big, start = with_margin(field, 1.6)
     sky = build(big, Train(sources=1, extended=1))
-    rate = cropped(expected(sky, _standard(sky) | {"inflow_latent": jnp.asarray(inflow)}), field, start)[0]
+    rate = cropped(expected(sky, prior_mean(sky) | {"inflow_latent": jnp.asarray(inflow)}), field, start)[0]
     half = len(KERNEL) // 2
     inside = KERNEL[: half + 1, : half + 1].sum()
     assert rate[10, 10] == pytest.approx(7.0, rel=1e-4)
