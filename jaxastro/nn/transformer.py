@@ -72,11 +72,10 @@ class Decoder(eqx.Module):
 
     blocks: tuple[Block, ...]
     norm: eqx.nn.LayerNorm
-    dropout: eqx.nn.Dropout
 
     def __init__(self, width: int, layers: int, heads: int, *, dropout: float = 0.0, key: PRNGKeyArray):
         self.blocks = tuple(Block(width, heads, dropout, key=k) for k in jax.random.split(key, layers))
-        self.norm, self.dropout = eqx.nn.LayerNorm(width), eqx.nn.Dropout(dropout)
+        self.norm = eqx.nn.LayerNorm(width)
 
     def __call__(
         self, x: Float[Array, "token width"], mask: Bool[Array, "token token"], *, key: PRNGKeyArray | None = None
@@ -88,12 +87,12 @@ class Decoder(eqx.Module):
         self, x: Float[Array, "token width"], mask: Bool[Array, "token token"], *, key: PRNGKeyArray | None = None
     ) -> tuple[Float[Array, "token width"], Cache]:
         """The tokens after all layers and the cache that `step` continues from."""
-        *keys, last = [None] * (len(self.blocks) + 1) if key is None else jax.random.split(key, len(self.blocks) + 1)
+        keys = [None] * len(self.blocks) if key is None else jax.random.split(key, len(self.blocks))
         pairs = []
         for block, k in zip(self.blocks, keys, strict=True):
             x, pair = block(x, mask, k)
             pairs.append(pair)
-        return self.dropout(jax.vmap(self.norm)(x), key=last), Cache(*map(tuple, zip(*pairs, strict=True)))
+        return jax.vmap(self.norm)(x), Cache(*map(tuple, zip(*pairs, strict=True)))
 
     def step(
         self, x: Float[Array, " width"], cache: Cache, position: Int[Array, ""], mask: Bool[Array, " token"]

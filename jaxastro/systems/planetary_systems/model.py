@@ -131,7 +131,7 @@ class Member(eqx.Module):
         return jax.vmap(self.embed_known)(rows)
 
     def context_token(self, context: Float[Array, " context"], has: Bool[Array, " context"]) -> Float[Array, " width"]:
-        """What star and disc add to the first token."""
+        """What star and disc add to every token of a step."""
         scaled = (context - jnp.asarray(self.context_mean)) / jnp.asarray(self.context_sd)
         return self.embed_context(jnp.concatenate([jnp.where(has, scaled, 0.0), has.astype(context.dtype)]))
 
@@ -165,7 +165,7 @@ class Member(eqx.Module):
     ) -> Float[Array, "step width"]:
         """What the transformer holds at every step of a finished system."""
         known = self.known_tokens(system.known)
-        steps = jax.vmap(self.token)(behind, ahead).at[0].add(self.context_token(system.context, system.has_context))
+        steps = jax.vmap(self.token)(behind, ahead) + self.context_token(system.context, system.has_context)
         mask = visible(system.known, jnp.append(True, system.mask))
         return self.decoder(jnp.concatenate([known, steps]), mask, key=key)[known.shape[0] :]
 
@@ -188,20 +188,25 @@ class Member(eqx.Module):
         """The log density of every factor of one system; dropout acts where a key is given in training."""
         return terms_of(system, self.predictions(system, key=key))
 
-    def start(self, context, has_context, known: Known, planets: int) -> tuple[Float[Array, " width"], Cache]:
-        """The state before the first planet, and a cache with room for `planets` more tokens."""
+    def start(self, told: Float[Array, " width"], known: Known, planets: int) -> tuple[Float[Array, " width"], Cache]:
+        """The state before the first planet, and a cache with room for `planets` more tokens.
+
+        `told` is the context token.
+        """
         behind = nothing_behind()
-        first = self.token(behind, look_ahead(known, behind.log_a)) + self.context_token(context, has_context)
+        first = self.token(behind, look_ahead(known, behind.log_a)) + told
         mask = visible(known, jnp.ones(1, bool))
         h, cache = self.decoder.prefill(jnp.concatenate([self.known_tokens(known), first[None]]), mask)
         return h[-1], extend(cache, planets)
 
-    def step(self, behind: Behind, ahead: Ahead, known: Known, cache: Cache) -> tuple[Float[Array, " width"], Cache]:
+    def step(
+        self, told: Float[Array, " width"], behind: Behind, ahead: Ahead, known: Known, cache: Cache
+    ) -> tuple[Float[Array, " width"], Cache]:
         """The state after the planet that `behind` ends with."""
         position = known.present.shape[0] + behind.index
         token = jnp.arange(cache.key[0].shape[-2])
         valid = jnp.pad(known.present[:, 0], (0, len(token) - known.present.shape[0]), constant_values=True)
-        return self.decoder.step(self.token(behind, ahead), cache, position, valid & (token <= position))
+        return self.decoder.step(self.token(behind, ahead) + told, cache, position, valid & (token <= position))
 
 
 class Generator(eqx.Module):
@@ -236,8 +241,9 @@ class Generator(eqx.Module):
 
     def begin(self, condition: Condition, planets: int) -> "Writing":
         """The state before the first planet."""
-        hidden, cache = zip(*(member.start(*condition, planets) for member in self.members), strict=True)
-        return Writing(nothing_behind(), hidden, cache)
+        told = tuple(m.context_token(condition.context, condition.has_context) for m in self.members)
+        starts = (m.start(t, condition.known, planets) for m, t in zip(self.members, told, strict=True))
+        return Writing(told, nothing_behind(), *zip(*starts, strict=True))
 
     def write(self, state: "Writing", condition: Condition, u: Float[Array, " 7"], sharp: Sharpness):
         """The next state, the planet (log a, log M, log R) that uniform numbers pick, and whether there is one."""
@@ -252,10 +258,14 @@ class Generator(eqx.Module):
         given = jnp.where(kind == GIVEN, ahead.features(behind.log_a), 0.0)
         log_mass = mean([m.next_mass(h, behind, log_a, given) for m, h in pairs]).draw(u[3], u[4])
         log_radius = mean([m.next_radius(h, log_a, log_mass, given) for m, h in pairs]).draw(u[5], u[6])
-        behind = behind.after(log_a, log_mass)
-        ahead = look_ahead(known, log_a)
-        steps = [m.step(behind, ahead, known, c) for m, c in zip(self.members, state.cache, strict=True)]
-        return Writing(behind, *zip(*steps, strict=True)), jnp.stack([log_a, log_mass, log_radius]), kind != STOP
+        return self.push(state, log_a, log_mass, known), jnp.stack([log_a, log_mass, log_radius]), kind != STOP
+
+    def push(self, state: "Writing", log_a: Float[Array, ""], log_mass: Float[Array, ""], known: Known) -> "Writing":
+        """The state once this planet is written."""
+        behind, ahead = state.behind.after(log_a, log_mass), look_ahead(known, log_a)
+        each = zip(self.members, state.told, state.cache, strict=True)
+        steps = [m.step(told, behind, ahead, known, cache) for m, told, cache in each]
+        return Writing(state.told, behind, *zip(*steps, strict=True))
 
     def finish(self, system: System) -> System:
         """The system itself."""
@@ -263,8 +273,9 @@ class Generator(eqx.Module):
 
 
 class Writing(NamedTuple):
-    """A system half written: what is behind, and what every member holds."""
+    """A system half written: what every member was told of star and disc, what is behind, and what members hold."""
 
+    told: tuple[Float[Array, " width"], ...]
     behind: Behind
     hidden: tuple[Float[Array, " width"], ...]
     cache: tuple[Cache, ...]

@@ -14,7 +14,7 @@ from jaxastro.systems.planetary_systems.layout import OUTER, Known, nothing_know
 from jaxastro.systems.planetary_systems.model import HIDDEN, STOP, Generator, Writing, pooled_kind, pooled_mixture
 from jaxastro.systems.planetary_systems.sampling import Condition
 from jaxastro.systems.planetary_systems.simulate import LONGEST, PodSim, log_normal_pdf
-from jaxastro.systems.planetary_systems.walk import log_spacing, look_ahead
+from jaxastro.systems.planetary_systems.walk import log_spacing
 
 NODES, WEIGHTS = (x.astype(np.float32) for x in np.polynomial.hermite_e.hermegauss(24))
 
@@ -117,10 +117,7 @@ class ModelOutwards(eqx.Module):
         return self._radius(state, log_a, log_mass).log_prob(log_radius)
 
     def push(self, state: Writing, planet: Float[Array, " 3"]) -> Writing:
-        behind = state.behind.after(planet[0], planet[1])
-        ahead = look_ahead(nothing(), planet[0])
-        steps = [m.step(behind, ahead, nothing(), c) for m, c in zip(self.model.members, state.cache, strict=True)]
-        return Writing(behind, *zip(*steps, strict=True))
+        return self.model.push(state, planet[0], planet[1], nothing())
 
 
 class PodState(eqx.Module):

@@ -74,14 +74,18 @@ def cropped(systems: System) -> System:
 
 MOVE = 0.03
 """Dex by which a training system moves in or out as a whole: a system a few percent larger is about as likely."""
+HIDDEN, WHOLE = 0.4, 0.4
+"""How often nothing of star and disc is given, and how often everything; otherwise each property is, four times of
+five."""
 
 
 def augment(system: System, key: PRNGKeyArray) -> System:
-    """The system a little moved, some of its planets known, star and disc hidden wholly (half the time) or in part."""
-    show, whole, part, move = jax.random.split(key, 4)
+    """The system a little moved, some of its planets known, star and disc hidden, given whole or given in part."""
+    show, how, part, move = jax.random.split(key, 4)
     log_a = system.log_a + MOVE * jax.random.normal(move, dtype=system.log_a.dtype)
     system = system._replace(log_a=jnp.where(system.mask, log_a, 0.0))
-    keep = jax.random.bernoulli(whole) & jax.random.bernoulli(part, 0.8, system.has_context.shape)
+    how = jax.random.uniform(how)
+    keep = (how >= HIDDEN) & ((how >= 1 - WHOLE) | jax.random.bernoulli(part, 0.8, system.has_context.shape))
     return reveal(system._replace(has_context=system.has_context & keep), show)
 
 

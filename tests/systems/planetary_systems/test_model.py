@@ -90,12 +90,13 @@ def test_cached_steps_equal_the_full_pass():
     def both():
         behind = all_behind(system)
         ahead = jax.vmap(look_ahead, (None, 0))(system.known, behind.log_a)
-        hidden, cache = NET.start(system.context, system.has_context, system.known, 32)
+        told = NET.context_token(system.context, system.has_context)
+        hidden, cache = NET.start(told, system.known, 32)
 
         def write(carry, planet):
             last, cache = carry
             last = last.after(*planet)
-            hidden, cache = NET.step(last, look_ahead(system.known, last.log_a), system.known, cache)
+            hidden, cache = NET.step(told, last, look_ahead(system.known, last.log_a), system.known, cache)
             return (last, cache), hidden
 
         rest = jax.lax.scan(write, (nothing_behind(), cache), (system.log_a, system.log_mass))[1]
