@@ -29,7 +29,7 @@ WIDTH, LAYERS, HEADS, PLANETS, BATCH, STEPS, DRAWS = 64, 4, 4, 32, 64, 10, 2000
 
 
 class TorchWords(torch.nn.Module):
-    """The paper preset in PyTorch: pre-norm layers, learned tokens and positions, words kept in order."""
+    """The paper preset in PyTorch: pre-norm layers, cells learned as column, row and self, words kept in order."""
 
     def __init__(self, member: GridMember):
         super().__init__()
@@ -39,19 +39,30 @@ class TorchWords(torch.nn.Module):
         )
         self.layers = torch.nn.ModuleList(layer() for _ in range(LAYERS))
         self.norm, self.out = torch.nn.LayerNorm(WIDTH), torch.nn.Linear(WIDTH, n)
+        self.out_column, self.out_row = (torch.nn.Linear(WIDTH, self.cells) for _ in range(2))
         self.embed, self.position = torch.nn.Embedding(n, WIDTH), torch.nn.Embedding(PLANETS + 1, WIDTH)
+        self.embed_column, self.embed_row = (torch.nn.Embedding(self.cells + 1, WIDTH) for _ in range(2))
         self.column = torch.arange(n) // self.cells
         copy = lambda to, array: to.data.copy_(torch.tensor(np.array(array)))  # noqa: E731
-        copy(self.embed.weight, member.embed.weight), copy(self.position.weight, member.position.weight)
-        copy(self.out.weight, member.out.weight), copy(self.out.bias, member.out.bias)
+        for name in ("embed", "embed_column", "embed_row", "position", "out", "out_column", "out_row"):
+            copy(getattr(self, name).weight, getattr(member, name).weight)
+        for name in ("out", "out_column", "out_row"):
+            copy(getattr(self, name).bias, getattr(member, name).bias)
         for mine, block in zip(self.layers, member.decoder.blocks, strict=True):
             copy(mine.self_attn.in_proj_weight, block.qkv.weight), copy(mine.self_attn.in_proj_bias, block.qkv.bias)
             pairs = ((mine.self_attn.out_proj, block.out), (mine.linear1, block.up), (mine.linear2, block.down))
             for to, linear in pairs:
                 copy(to.weight, linear.weight), copy(to.bias, linear.bias)
 
+    def tokens(self, before, position):
+        row = torch.where(before == self.cells**2, self.cells, before % self.cells)
+        shared = self.embed_column(before // self.cells) + self.embed_row(row) + position
+        return 0.3 * shared + 0.1 * self.embed(before)
+
     def log_probs(self, h, before, index):
-        logits = self.out(self.norm(h))
+        h = self.norm(h)
+        cells = (self.out_column(h)[..., None] + self.out_row(h)[..., None, :]).flatten(-2)
+        logits = self.out(h) + torch.nn.functional.pad(cells, (0, 1))
         allowed = self.column >= torch.where(before < self.cells**2, before // self.cells, 0)[..., None]
         allowed[..., -1] = index > 0
         return torch.log_softmax(logits.masked_fill(~allowed, -1e9), -1)
@@ -59,7 +70,7 @@ class TorchWords(torch.nn.Module):
     def forward(self, before):
         """Log probabilities along whole words."""
         index = torch.arange(before.shape[1])
-        h = 0.3 * (self.embed(before) + self.position(index))
+        h = self.tokens(before, self.position(index))
         mask = torch.triu(torch.ones(len(index), len(index), dtype=torch.bool), 1)
         for layer in self.layers:
             h = layer(h, src_mask=mask)
@@ -74,7 +85,7 @@ class TorchWords(torch.nn.Module):
         attend = torch.nn.functional.scaled_dot_product_attention
         words = []
         for i in range(PLANETS):
-            h = 0.3 * (self.embed(before) + self.position.weight[i])
+            h = self.tokens(before, self.position.weight[i])
             for layer, (k, v) in zip(self.layers, caches, strict=True):
                 a = layer.self_attn
                 qkv = torch.nn.functional.linear(layer.norm1(h), a.in_proj_weight, a.in_proj_bias)

@@ -4,6 +4,9 @@ Alibert, Davoult & Marques (2025, A&A 701, A149): an N x N grid over (log a, log
 that predicts the next token. Layer sizes are not published. Tokens inside of the last planet's column are masked out,
 in training as in sampling, so that no word is out of order and the density over words becomes one over systems:
 uniform inside a cell, times k! for the k planets that share a column and are then put in order.
+
+What is learned of a cell is what is learned of its column, of its row, and of itself, added up. Hundreds of systems are
+too few to learn 900 cells one by one; where they are thousands, the cell's own part can take over.
 """
 
 import math
@@ -76,8 +79,12 @@ class GridMember(eqx.Module):
 
     decoder: Decoder
     embed: eqx.nn.Embedding
+    embed_column: eqx.nn.Embedding
+    embed_row: eqx.nn.Embedding
     position: eqx.nn.Embedding
     out: eqx.nn.Linear
+    out_column: eqx.nn.Linear
+    out_row: eqx.nn.Linear
     grid: Grid = eqx.field(static=True)
 
     def __init__(
@@ -90,22 +97,29 @@ class GridMember(eqx.Module):
         dropout: float = 0.2,
         key: PRNGKeyArray,
     ):
-        keys, grid = jax.random.split(key, 4), grid or Grid()
-        self.decoder = Decoder(width, layers, heads, dropout=dropout, key=keys[0])
-        self.embed = eqx.nn.Embedding(grid.end + 1, width, key=keys[1])
-        self.position = eqx.nn.Embedding(PLANETS + 1, width, key=keys[2])
-        self.out = eqx.nn.Linear(width, grid.end + 1, key=keys[3])
+        keys, grid = iter(jax.random.split(key, 8)), grid or Grid()
+        table = lambda rows: eqx.nn.Embedding(rows, width, key=next(keys))  # noqa: E731
+        linear = lambda rows: eqx.nn.Linear(width, rows, key=next(keys))  # noqa: E731
+        self.decoder = Decoder(width, layers, heads, dropout=dropout, key=next(keys))
+        self.embed, self.position = table(grid.end + 1), table(PLANETS + 1)
+        self.embed_column, self.embed_row = table(grid.n + 1), table(grid.n + 1)
+        self.out, self.out_column, self.out_row = linear(grid.end + 1), linear(grid.n), linear(grid.n)
         self.grid = grid
 
     def token(self, token: Int[Array, ""], index: Int[Array, ""]) -> Float[Array, " width"]:
         """A planet's token at its place in the word; the end token also starts a word."""
-        return 0.3 * (self.embed(token) + self.position(index))
+        n = self.grid.n
+        row = jnp.where(token == self.grid.end, n, token % n)
+        shared = self.embed_column(token // n) + self.embed_row(row) + self.position(index)
+        return 0.3 * shared + 0.1 * self.embed(token)
 
     def next_token(
         self, h: Float[Array, " width"], before: Int[Array, ""], index: Int[Array, ""]
     ) -> Float[Array, " token"]:
         """Log probability of each token at step `index`."""
-        return jax.nn.log_softmax(jnp.where(self.grid.allowed(before, index), self.out(h), -1e9))
+        cells = (self.out_column(h)[:, None] + self.out_row(h)).ravel()
+        logits = self.out(h) + jnp.append(cells, 0.0)
+        return jax.nn.log_softmax(jnp.where(self.grid.allowed(before, index), logits, -1e9))
 
     def predictions(self, system: System, *, key: PRNGKeyArray | None = None) -> Float[Array, "step token"]:
         """Log probability of each token along a finished system."""

@@ -89,6 +89,17 @@ def augment(system: System, key: PRNGKeyArray) -> System:
     return reveal(system._replace(has_context=system.has_context & keep), show)
 
 
+SHIFT = 0.1
+"""Dex by which whole training systems move in place and mass where they are written in cells, about a cell's side."""
+
+
+def shift(system: System, key: PRNGKeyArray) -> System:
+    """The system moved and made heavier or lighter as a whole, so that it falls into other cells in every epoch."""
+    move = SHIFT * jax.random.normal(key, (2,), system.log_a.dtype)
+    there = lambda a: jnp.where(system.mask, a, 0.0)  # noqa: E731
+    return system._replace(log_a=there(system.log_a + move[0]), log_mass=there(system.log_mass + move[1]))
+
+
 def context_scale(systems: System) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Centre and scale of each property of star and disc where it is given."""
     values, given = np.asarray(systems.context, float), np.asarray(systems.has_context)
@@ -150,7 +161,7 @@ def train_models(
         optimizer=adamw(options.learning_rate, weight_decay=options.weight_decay),
         clip=1.0,
         ema=options.ema,
-        augment=None if options.preset == "paper" else augment,
+        augment=shift if options.preset == "paper" else augment,
         patience=options.patience,
         monitor="nll",
         progress=not options.quiet,
