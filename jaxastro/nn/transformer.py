@@ -42,11 +42,15 @@ class Block(eqx.Module):
         qkv = jax.vmap(self.qkv)(jax.vmap(self.norm_attention)(x))
         return qkv.reshape(x.shape[0], 3, self.heads, -1).transpose(1, 2, 0, 3)
 
+    def weigh(self, q, k, mask: Bool[Array, "query token"]) -> Float[Array, "head query token"]:
+        """How much every query attends to every token that its mask allows; the weights of a query sum to one."""
+        score = jnp.einsum("hqd,htd->hqt", q, k) / q.shape[-1] ** 0.5
+        return jax.nn.softmax(jnp.where(mask, score, -1e9), axis=-1)
+
     def attend(self, q, k, v, mask: Bool[Array, "query token"]) -> Float[Array, "query width"]:
         """What every query collects from the values that its mask allows."""
-        score = jnp.einsum("hqd,htd->hqt", q, k) / q.shape[-1] ** 0.5
-        weight = jax.nn.softmax(jnp.where(mask, score, -1e9), axis=-1)
-        return jax.vmap(self.out)(jnp.einsum("hqt,htd->qhd", weight, v).reshape(q.shape[1], -1))
+        collected = jnp.einsum("hqt,htd->qhd", self.weigh(q, k, mask), v)
+        return jax.vmap(self.out)(collected.reshape(q.shape[1], -1))
 
     def mlp(self, x: Float[Array, "token width"]) -> Float[Array, "token width"]:
         """The perceptron of every token."""
@@ -93,6 +97,17 @@ class Decoder(eqx.Module):
             x, pair = block(x, mask, k)
             pairs.append(pair)
         return jax.vmap(self.norm)(x), Cache(*map(tuple, zip(*pairs, strict=True)))
+
+    def attention(
+        self, x: Float[Array, "token width"], mask: Bool[Array, "token token"]
+    ) -> Float[Array, "layer head token token"]:
+        """How much token q attends to token t in every layer and head."""
+        weights = []
+        for block in self.blocks:
+            q, k, _ = block.project(x)
+            weights.append(block.weigh(q, k, mask))
+            x, _ = block(x, mask)
+        return jnp.stack(weights)
 
     def step(
         self, x: Float[Array, " width"], cache: Cache, position: Int[Array, ""], mask: Bool[Array, " token"]

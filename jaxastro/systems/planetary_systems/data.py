@@ -41,6 +41,8 @@ def read_table(path: Path) -> Table:
             return Table.read(path, format="fits")
         raw = path.read_bytes()
         text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig").replace("\r\n", "\n")
+        if not text.strip():
+            raise ValueError("an empty file")
         if text.startswith("# %ECSV"):
             return Table.read(text.splitlines(), format="ascii.ecsv")
         comma = "," in next((line for line in text.splitlines() if line and not line.startswith("#")), "")

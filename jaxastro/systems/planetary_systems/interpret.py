@@ -1,4 +1,4 @@
-"""Which known planet drives what is expected of the others: Shapley values and exact gradients of a posterior mean."""
+"""Which known planet drives what is expected of the others: Shapley values, exact gradients, attention."""
 
 from collections.abc import Callable
 from itertools import combinations
@@ -9,12 +9,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from jaxastro.errors import InputError
 from jaxastro.systems.planetary_systems.complete import Completion, complete
 from jaxastro.systems.planetary_systems.layout import System
+from jaxastro.systems.planetary_systems.model import Generator
 from jaxastro.systems.planetary_systems.observation import Observation
+from jaxastro.systems.planetary_systems.walk import all_behind, look_ahead
 
 MOST = 8
 """Known planets whose Shapley values are computed; every subset of them is completed once."""
@@ -36,8 +38,7 @@ def shapley(
     """How much each known planet moves an expectation, the expectation with nothing known, and with all known.
 
     The moves are exact Shapley values over all subsets of the known planets: they add up to the difference. Every
-    subset uses the same
-    random numbers, which keeps the noise of the differences small.
+    subset uses the same random numbers, which keeps the noise of the differences small.
 
     Raises:
         InputError: there are more than `MOST` known planets.
@@ -87,3 +88,30 @@ def gradients(
     weight = completion.weight[:, None, None]
     centred = values.astype(slope.dtype) - completion.mean(values)
     return jnp.sum(weight * centred[:, None, None] * (slope - jnp.sum(weight * slope, 0)), 0)
+
+
+@eqx.filter_jit
+def attention(model: Generator, completion: Completion, known: int) -> Float[Array, " known"]:
+    """How much of its attention the model gives each known planet at a step farther out: mean over draws and steps.
+
+    Mean over networks, layers and heads too. It shows where the model looks; Shapley values show what comes of it.
+
+    Args:
+        model: the trained density.
+        completion: draws of the systems that contain the known planets.
+        known: how many known planets there are.
+    """
+
+    def one(system: System, which: Int[Array, " planet"]) -> tuple[Float[Array, " known"], Float[Array, " known"]]:
+        behind = all_behind(system)
+        ahead = jax.vmap(look_ahead, (None, 0))(system.known, behind.log_a)
+        said = [m.decoder.attention(*m.tokens(system, behind, ahead)) for m in model.members]
+        weight = jnp.stack(said).mean((0, 1, 2))[:, 1:]  # the token of a step is of the planet before it
+        step, place = jnp.arange(len(weight))[:, None], jnp.arange(len(which))
+        later = (step > place) & (step <= system.mask.sum())
+        mine = (which == jnp.arange(known)[:, None]).astype(weight.dtype)
+        return mine @ jnp.where(later, weight, 0.0).sum(0), mine @ later.sum(0).astype(weight.dtype)
+
+    bare = completion.system._replace(known=jax.tree.map(lambda a: a[..., :0, :], completion.system.known))
+    given, steps = jax.lax.map(lambda row: one(*row), (bare, completion.which), batch_size=100)
+    return (completion.weight @ given) / jnp.maximum(completion.weight @ steps, 1e-9)

@@ -160,14 +160,20 @@ class Member(eqx.Module):
         """Density of the log radius of a planet at `log_a` of `log_mass`."""
         return self.log_radius(self.radius_mlp(jnp.concatenate([h, waves(jnp.stack([log_a, log_mass])), given])))
 
+    def tokens(
+        self, system: System, behind: Behind, ahead: Ahead
+    ) -> tuple[Float[Array, "token width"], Bool[Array, "token token"]]:
+        """The tokens of a finished system, known planets before steps, and which may look at which."""
+        steps = jax.vmap(self.token)(behind, ahead) + self.context_token(system.context, system.has_context)
+        mask = visible(system.known, jnp.append(True, system.mask))
+        return jnp.concatenate([self.known_tokens(system.known), steps]), mask
+
     def hidden(
         self, system: System, behind: Behind, ahead: Ahead, key: PRNGKeyArray | None
     ) -> Float[Array, "step width"]:
         """What the transformer holds at every step of a finished system."""
-        known = self.known_tokens(system.known)
-        steps = jax.vmap(self.token)(behind, ahead) + self.context_token(system.context, system.has_context)
-        mask = visible(system.known, jnp.append(True, system.mask))
-        return self.decoder(jnp.concatenate([known, steps]), mask, key=key)[known.shape[0] :]
+        known = system.known.present.shape[0]
+        return self.decoder(*self.tokens(system, behind, ahead), key=key)[known:]
 
     def predictions(self, system: System, *, key: PRNGKeyArray | None = None) -> Predictions:
         """Everything that the network says along a finished system, each step from the true planets before it."""

@@ -1,6 +1,7 @@
 """The verbs of the planetary-systems system: one plain function each."""
 
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ from jaxastro.systems.planetary_systems.complete import has_planet_in
 from jaxastro.systems.planetary_systems.data import read_planets
 from jaxastro.systems.planetary_systems.examples import left_out, to_systems, within_reach
 from jaxastro.systems.planetary_systems.figures import completion_figure, shapley_figure
-from jaxastro.systems.planetary_systems.interpret import gradients, shapley
-from jaxastro.systems.planetary_systems.layout import CONTEXT, System
+from jaxastro.systems.planetary_systems.interpret import attention, gradients, shapley
+from jaxastro.systems.planetary_systems.layout import CONTEXT, PLANETS, System
 from jaxastro.systems.planetary_systems.model import Generator
 from jaxastro.systems.planetary_systems.null import null_nll
 from jaxastro.systems.planetary_systems.observation import observe
@@ -264,7 +265,7 @@ def complete(run: Path, data: Path, options: config.Complete) -> Table:
 
 
 def explain(run: Path, data: Path, out: Path, options: config.Explain) -> Report:
-    """Shapley values and gradients: which known planet drives the chance of an Earth-like one and how many others."""
+    """Shapley values, gradients, attention: which known planet says that an Earth-like one or others are there."""
     planets, model = _planets(data, options), _continuous(run)
     hosts = planets.hosts()
     several = (host for host in hosts if (planets.system == host).sum() > 1)
@@ -278,14 +279,17 @@ def explain(run: Path, data: Path, out: Path, options: config.Explain) -> Report
         "Earth-like planet": (lambda c: c.earth_like(), has_planet_in(completion.system)),
         "number of other planets": (lambda c: c.mean(c.hidden.sum(-1)), completion.hidden.sum(-1)),
     }
+    size = len(observation.present)
+    looks = np.asarray(attention(model, completion, size))
     rows, report = [], Report(f"{run} on {host}: what its {len(mine)} known planets say of the others")
     with stage_directory(out, overwrite=options.overwrite) as folder:
         for name, (value, per_draw) in questions.items():
             moves, base, full = shapley(model, observation, key=key, n=options.n, value=value)
-            slope = np.asarray(gradients(model, completion, per_draw.astype(float), len(observation.present)))
+            slope = np.asarray(gradients(model, completion, per_draw.astype(float), size))
             for i, letter in enumerate(mine.letter):
                 row = {"question": name, "planet": letter, "shapley": float(moves[i])}
-                rows.append(row | {"per_dex_a": float(slope[i, 0]), "per_dex_mass": float(slope[i, 1])})
+                row |= {"per_dex_a": float(slope[i, 0]), "per_dex_mass": float(slope[i, 1])}
+                rows.append(row | {"attention": float(looks[i])})
             report.values[name] = {"nothing known": base, "all known": full}
             file = f"{name.lower().replace(' ', '_').replace('-', '_')}.png"
             save(shapley_figure(list(mine.letter), moves, base, name), folder / file)
@@ -314,13 +318,16 @@ def _continuous(run: Path) -> Any:
 def check(data: Path, options: config.Check) -> Report:
     """What was understood of a table of planets."""
     planets = _planets(data, options)
-    hosts = planets.hosts()
+    hosts, notes = planets.hosts(), list(planets.notes)
+    if absent := left_out(planets):
+        notes.append(f"{absent} systems have a planet of unknown true mass: they can be completed, not trained on.")
+    longest = max(hosts, key=Counter(planets.system).__getitem__)
+    if (size := int((planets.system == longest).sum())) > PLANETS:
+        notes.append(f"System '{longest}' has {size} planets; {PLANETS} fit.")
     known = {name: int(np.isfinite(getattr(planets, name).value).sum()) for name in ("a", "mass", "msini", "radius")}
     rows = [{"quantity": name, "planets": n, "column": planets.used.get(name, "")} for name, n in known.items()]
     values = {"systems": len(hosts), "planets": len(planets), "incomplete": left_out(planets)}
-    return Report(
-        f"{data}: {len(planets)} planets of {len(hosts)} stars", {"understood": rows}, values, list(planets.notes)
-    )
+    return Report(f"{data}: {len(planets)} planets of {len(hosts)} stars", {"understood": rows}, values, notes)
 
 
 def load(run: Path) -> Any:

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
+from jaxastro.systems.planetary_systems.complete import Completion
+from jaxastro.systems.planetary_systems.interpret import attention
 from jaxastro.systems.planetary_systems.known import log_count_prob, log_reveal_prob, reveal
 from jaxastro.systems.planetary_systems.layout import INNER, KNOWN, OUTER, Known, System
 from jaxastro.systems.planetary_systems.model import Generator, Member
@@ -46,6 +48,16 @@ def known_at(*log_a: float) -> Known:
     present = jnp.arange(KNOWN)[:, None] < jnp.array([len(log_a), 0, 0])
     value = jnp.zeros((KNOWN, 3)).at[: len(log_a), 0].set(jnp.array(log_a))
     return Known(value, jnp.zeros((KNOWN, 3)), present)
+
+
+def test_attention_without_keys_is_shared_by_all_tokens_so_far():
+    blind = lambda m: [b.qkv for b in m.decoder.blocks]  # noqa: E731
+    net = eqx.tree_at(blind, NET, jax.tree.map(jnp.zeros_like, blind(NET)))
+    n, which = np.asarray(SYSTEMS.mask.sum(-1)), jnp.full(SYSTEMS.mask.shape, -1).at[:, 0].set(1)
+    one_each = jnp.log(jnp.full(len(n), 1 / len(n)))
+    done = Completion(SYSTEMS, which, one_each, jnp.zeros(()), jnp.zeros(()))
+    given = sum(sum(1 / (step + 1) for step in range(1, k + 1)) for k in n)  # step s sees itself and s steps before it
+    np.testing.assert_allclose(attention(Generator((net,)), done, 2), [0, given / n.sum()], rtol=1e-5)
 
 
 @pytest.mark.parametrize("log_a", [INNER - 0.1, OUTER + 0.1])
