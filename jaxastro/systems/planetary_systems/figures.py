@@ -23,6 +23,7 @@ def completion_figure(
         marked: further planets to mark, letter -> (AU, Earth masses), such as those found later.
     """
     import matplotlib.pyplot as plt
+    from matplotlib.colors import PowerNorm
     from matplotlib.patches import Rectangle
 
     with style():
@@ -31,7 +32,8 @@ def completion_figure(
         draw, place = np.nonzero(hidden)
         x, y = (np.asarray(v)[draw, place] for v in (completion.system.log_a, completion.system.log_mass))
         density, xe, ye = smooth_density(x, y, weight[draw])
-        mesh = plane.pcolormesh(10**xe, 10**ye, density.T, cmap="Blues", rasterized=True, vmin=0)
+        shades = PowerNorm(0.5, vmin=0)  # rare planets show beside the swarm far out
+        mesh = plane.pcolormesh(10**xe, 10**ye, density.T, cmap="Blues", rasterized=True, norm=shades)
         figure.colorbar(mesh, ax=plane, label="hidden planets per dex²", pad=0.02)
         there = np.flatnonzero(np.asarray(observation.present))
         value, error = np.asarray(observation.value), np.asarray(observation.error)
@@ -59,7 +61,9 @@ def _bars(axes: Any, observation: Observation, completion: Completion) -> None:
     p = np.asarray(completion.count())[:26]
     axes.bar(np.arange(len(p)), p, color=PALETTE[5], width=0.9, label="all hidden")
     axes.step(np.arange(len(inside)), inside, where="mid", color=PALETTE[1], label="inside of the\noutermost known")
-    axes.set(xlabel="number of hidden planets", ylabel="probability", title=f"ESS {float(completion.ess):.0f}")
+    axes.set(
+        xlabel="number of hidden planets", ylabel="probability", title=f"{float(completion.ess):.0f} effective draws"
+    )
     axes.legend(loc="upper right")
 
 

@@ -64,7 +64,11 @@ def complete_stars(
             if options.draws or not draws:
                 draws[host] = (observation, completion)
             told(number + 1)
-    return Table(rows=rows), draws
+    table = Table(rows=rows)
+    for quantity, unit in (("pl_orbsmax", "AU"), ("pl_bmasse", "earthMass")):
+        for name in (name for name in table.colnames if quantity in name):
+            table[name].unit = unit
+    return table, draws
 
 
 def known_planets(planets: Planets, host: str, letters: str) -> Planets:
