@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PRNGKeyArray
 from planetary_figures import BERN, FOLDS, options_of
 from sklearn.ensemble import RandomForestClassifier
 
@@ -24,11 +25,13 @@ from jaxastro.systems.planetary_systems.complete import complete, has_planet_in
 from jaxastro.systems.planetary_systems.data import read_planets
 from jaxastro.systems.planetary_systems.detection import RadialVelocity, velocity_amplitude
 from jaxastro.systems.planetary_systems.layout import System
+from jaxastro.systems.planetary_systems.model import Generator
 from jaxastro.systems.planetary_systems.observation import VALUE, Observation, observe
 from jaxastro.systems.planetary_systems.stars import known_planets
 from jaxastro.systems.planetary_systems.training import fold_of
 
 SURVEY = RadialVelocity(threshold=1.0, outer=float(np.log10(5.0)), width=0.0)
+TRIES = 8
 LATER = {"c": (0.0439, 4.5), "d": (0.0654, 5.1)}
 """Semi-major axis [AU] and mass [Earth masses] of the planets found after b (Damasso et al. 2023)."""
 B = (0.1079, 9.6)
@@ -41,9 +44,8 @@ def found(systems: System) -> np.ndarray:
 
 
 def observed(systems: System, seen: np.ndarray, i: int) -> Observation:
-    """The planets of one system that the survey finds, without error; padded to a few sizes."""
-    rows = np.flatnonzero(seen[i])
-    size = next(s for s in (4, 8, 16, 31) if s >= len(rows))
+    """The planets of one system that the survey finds, without error; padded to one size, so to one program."""
+    rows, size = np.flatnonzero(seen[i]), int(seen.sum(1).max())
     value, there = np.zeros((size, 3), np.float32), np.arange(size) < len(rows)
     value[: len(rows), 0], value[: len(rows), 1] = systems.log_a[i][rows], systems.log_mass[i][rows]
     nothing = jnp.zeros(systems.context.shape[-1])
@@ -65,6 +67,16 @@ def features(systems: System, seen: np.ndarray) -> np.ndarray:
     return np.array(rows)
 
 
+def earth_like_of(
+    model: Generator, observation: Observation, n: int, *, key: PRNGKeyArray, repeats: int = 1
+) -> tuple[float, float]:
+    """Probability of an Earth-like planet, kept off 0 and 1 by half an effective draw, and the number of those."""
+    keys = jax.random.split(key, repeats)
+    done = [complete(model, observation, key=k, n=n, completeness=SURVEY, tries=TRIES) for k in keys]
+    p, ess = float(np.mean([d.earth_like() for d in done])), float(np.sum([d.ess for d in done]))
+    return (p * ess + 0.5) / (ess + 1), ess
+
+
 def earth_like(runs: Path, folds: list[int], n: int) -> dict[str, Any]:
     """Scores of the conditional probabilities of an Earth-like planet, and of a forest, out of fold."""
     systems, names, _ = system.read(BERN / "bern_ngpps_systems.csv", options_of("default"))
@@ -74,11 +86,12 @@ def earth_like(runs: Path, folds: list[int], n: int) -> dict[str, Any]:
     base, ess = np.full(len(fold), np.nan), np.full(len(fold), np.nan)
     for f in folds:
         model, rows = system.load(runs / f"default_{f}"), np.flatnonzero(fold == f)
-        for i in rows:
-            done = complete(
-                model, observed(systems, seen, i), key=jax.random.key(int(i)), n=n, completeness=SURVEY, tries=8
-            )
-            p[i], ess[i] = (float(done.earth_like()) * n + 0.5) / (n + 1), float(done.ess)
+        for i in rows[seen[rows].any(1)]:
+            p[i], ess[i] = earth_like_of(model, observed(systems, seen, i), n, key=jax.random.key(int(i)))
+        dark = rows[~seen[rows].any(1)]  # one question, asked once
+        p[dark], ess[dark] = earth_like_of(
+            model, observed(systems, seen, dark[0]), n, key=jax.random.key(f), repeats=10
+        )
         trees = RandomForestClassifier(500, min_samples_leaf=5, random_state=0).fit(x[fold != f], truth[fold != f])
         forest[rows], base[rows] = trees.predict_proba(x[rows])[:, 1], truth[fold != f].mean()
     rows = np.flatnonzero(np.isfinite(p))

@@ -204,10 +204,13 @@ class _Stage(NamedTuple):
         beyond = stop | (planet[:, 0] >= limit)
         unseen = jnp.where(beyond, 1.0, 1.0 - self._found(planet))
         chosen = _pick(u[0, 0], unseen)
+        log_a, log_mass = planet[chosen, 0], planet[chosen, 1]  # radii of the others are then never computed
+        log_radius = self.steps.propose_radius(p.walk, log_a, log_mass, u[1:][chosen, 5:7])
         writes = p.open & ~beyond[chosen]
         full = writes & (p.count >= self.planets - left)
         log_weight = p.log_weight + jnp.where(p.open, _log(unseen.mean()), 0.0)
-        grown = self._write(p._replace(log_weight=jnp.where(full, -jnp.inf, log_weight)), planet[chosen], -1)
+        grown = p._replace(log_weight=jnp.where(full, -jnp.inf, log_weight))
+        grown = self._write(grown, jnp.stack([log_a, log_mass, log_radius]), -1)
         kept = p._replace(log_weight=jnp.where(full, -jnp.inf, log_weight), open=p.open & writes & ~full)
         return jax.tree.map(lambda a, b: jnp.where(writes & ~full, a, b), grown, kept)
 
