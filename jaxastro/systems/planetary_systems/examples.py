@@ -27,7 +27,8 @@ def to_systems(planets: Planets) -> tuple[System, Table]:
     size = np.bincount(of, minlength=len(hosts))
     if not complete.any():
         raise InputError(
-            f"None of the {len(hosts)} systems has the true mass of all its planets, as a model of whole systems needs."
+            f"None of the {len(hosts)} systems has the true mass of all its planets, as training needs; "
+            "a column 'mass' holds true masses, 'pl_bmasse' only where 'pl_bmassprov' is 'Mass' or there is a radius."
         )
     long = np.flatnonzero(complete & (size > PLANETS))
     if long.size:

@@ -226,16 +226,19 @@ def predict(run: Path, data: Path, options: config.Predict) -> Table:
 
 def sample(run: Path, options: config.Sample) -> Table:
     """Systems drawn from a model, one row per planet under the names of the NASA Exoplanet Archive."""
-    model = load(run)
     given = [options.star_mass, options.metallicity, options.disc_mass, options.inner_edge, options.wind]
     for name, value in zip(CONTEXT, given, strict=True):
         if name != "metallicity" and value is not None and value <= 0:
             raise InputError(f"{name.removeprefix('log_')} is {value:g}; expected a positive number.")
+    if options.temperature <= 0:
+        raise InputError(f"temperature is {options.temperature:g}; expected a positive number.")
+    if not 0 < options.top_p <= 1:
+        raise InputError(f"top_p is {options.top_p:g}; expected a probability above 0 and at most 1.")
     log = [
         math.log10(v) if v is not None and name != "metallicity" else v for name, v in zip(CONTEXT, given, strict=True)
     ]
     draws = draw(
-        model,
+        load(run),
         jax.random.key(options.seed),
         options.n,
         context=jnp.array([v or 0.0 for v in log]),

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from astropy.table import Table
 
 from jaxastro.errors import InputError
 from jaxastro.systems.planetary_systems import config, system
@@ -101,6 +102,24 @@ def test_a_run_is_written_scored_and_read_back(tmp_path, preset):
     np.testing.assert_array_equal(drawn["pl_orbsmax"], again["pl_orbsmax"])
     report = system.evaluate(tmp_path / "run", data / "planets.csv", config.Evaluate(compare=30))
     assert np.isfinite(report.values["nll"])
+    if preset == "paper":
+        with pytest.raises(InputError, match="cannot be conditioned"):
+            system.complete(tmp_path / "run", data / "planets.csv", config.Complete(host="7"))
+        return
+    draws, figure = tmp_path / "draws.ecsv", tmp_path / "star.png"
+    asked = config.Complete(host="7", n=40, draws=draws, figure=figure, quiet=True)
+    stars = system.complete(tmp_path / "run", data / "planets.csv", asked)
+    known, written = stars["known"][0], Table.read(draws)
+    assert stars["next_outside_pl_orbsmax"].unit == "AU" and "effective draws" in stars["flag"][0]
+    assert (written["pl_letter"] != "").sum() == 40 * known
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.core
+@pytest.mark.parametrize(("name", "value"), [("temperature", 0.0), ("top_p", 1.5), ("disc_mass", -1.0)])
+def test_impossible_options_of_sampling_are_refused_before_the_model_is_read(tmp_path, name, value):
+    with pytest.raises(InputError, match=f"{name} is {value:g}; expected"):
+        system.sample(tmp_path / "no run", config.Sample(**{name: value}))
 
 
 def test_what_is_known_beforehand_is_dropped_for_scoring():
