@@ -27,7 +27,8 @@ def source_table(
     Args:
         field: gives bands, units and WCS.
         draws: posterior draws `y`, `x`, `index` (draw, source), `flux` (draw, band, source); for extended sources
-            `size` [pixel], `axis_ratio`, `angle` [rad] (draw, source); points ignore them.
+            `size` [pixel], `axis_ratio`, `angle` (draw, source) as in `jaxastro.fields.ExtendedSources`; points ignore
+            them.
         z: tension at which each source was inserted [sigma].
         significance: square root of twice the log-likelihood that the source gains.
         extended: which sources are extended.
@@ -36,7 +37,7 @@ def source_table(
         `y`, `x` [pixel], their `y_std`, `x_std`, `yx_cov`; `ra`, `dec` [deg] with `ra_std` (times cos dec), `dec_std`,
         `radec_cov` (NaN without WCS); `flux`, `flux_std` at the reference band, `flux_low`, `flux_high` (90 %
         interval), `flux_<band>` and `_std` each; `index`, `index_std`; `extended`, `size`, `size_std`, `axis_ratio`,
-        `angle`; `z`; `significance`; `flag`.
+        `angle` (of the major axis, from the x towards the y axis, as in region files); `z`; `significance`; `flag`.
     """
     order = np.argsort(-draws["flux"][:, field.reference].mean(0))
     draws = {name: value[..., order] for name, value in draws.items()}
@@ -55,6 +56,7 @@ def source_table(
     table["extended"] = extended
     for name in ("size", "axis_ratio", "angle"):
         table[name] = np.where(extended, draws[name].mean(0) if name in draws else np.nan, np.nan)
+    table["angle"] = (np.pi / 2 - table["angle"]) % np.pi
     table["size_std"] = np.where(extended, draws["size"].std(0) if "size" in draws else np.nan, np.nan)
     table["z"], table["significance"] = z, significance
     ny, nx = field.shape

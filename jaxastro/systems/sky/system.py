@@ -175,7 +175,8 @@ def products(folder: Path, field: Field, result: Separation, options: config.Tra
         "log_likelihood": float(np.mean(np.asarray(posterior.log_likelihood))),
         "upper_limit_median": float(np.nanmedian(upper)),
     }  # fmt: skip
-    shown = [{c: r[c] for c in ("y", "x", "ra", "dec", "flux", "flux_std", "extended", "z")} for r in table[:20]]
+    columns = ("y", "x", *(("ra", "dec") if field.wcs is not None else ()), "flux", "flux_std", "extended", "z")
+    shown = [{c: r[c] for c in columns} for r in table[:20]]
     notes = list(field.notes)
     if not len(table):
         notes.append("No source was found; sensitivity.fits holds the upper limit of a point at every pixel.")

@@ -1,5 +1,7 @@
 """Catalogues: matching, positions through a WCS, regions, scores of detections."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from astropy.table import Table
@@ -10,6 +12,7 @@ from scipy.optimize import linear_sum_assignment
 
 from jaxastro.errors import InputError
 from jaxastro.fields import gaussian_kernel
+from jaxastro.fields.sources import profile_image
 from jaxastro.systems.sky.catalogue import match, read_positions, source_table, write_regions
 from jaxastro.systems.sky.data import Field, assemble
 from jaxastro.systems.sky.scores import detection_scores, field_scores, flat_rates, log_score, predictive_checks
@@ -54,6 +57,20 @@ def test_sources_come_brightest_first_with_their_covariance():
     assert np.isnan(table["size"][0])
     assert table["size"][1] == 3
     assert str(table["flux"].unit) == "1 / s"
+
+
+@pytest.mark.parametrize("angle", [0.3, 1.2, 2.5])
+def test_the_angle_of_an_extended_source_is_that_of_its_image(angle):
+    draws = draws_of([20.0], [20.0], [1.0])
+    table = source_table(
+        field_of(), draws | {"angle": np.full_like(draws["y"], angle)}, z=np.ones(1), significance=np.ones(1),
+        extended=np.array([True]),
+    )  # fmt: skip
+    values = {"y": 20.0, "x": 20.0, "size": 4.0, "ratio": 1.0, "angle": angle}
+    image = np.asarray(profile_image("gaussian", jax.tree.map(jnp.asarray, values), (41, 41)), float)
+    y, x = np.indices(image.shape) - 20
+    major = np.linalg.eigh(np.cov(np.stack([x.ravel(), y.ravel()]), aweights=image.ravel()))[1][:, 1]
+    assert np.arctan2(major[1], major[0]) % np.pi == pytest.approx(table["angle"][0], abs=0.01)
 
 
 def test_celestial_errors_are_pixel_errors_on_the_sky():
