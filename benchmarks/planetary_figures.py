@@ -144,10 +144,11 @@ def main() -> None:
     parser.add_argument("--fold", type=int, default=None, help="train this fold only (4: the model of all systems)")
     parser.add_argument("--folds", type=int, nargs="+", default=list(range(FOLDS)), help="score only these folds")
     arguments = parser.parse_args()
-    options = options_of(arguments.preset)
     if arguments.preset == "podsim":
         podsim()
-    elif arguments.fold is not None:
+        return
+    options = options_of(arguments.preset)
+    if arguments.fold is not None:
         print(run_of(arguments.runs, options, arguments.fold))
     else:
         bern(arguments.runs, options, arguments.folds)

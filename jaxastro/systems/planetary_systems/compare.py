@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import ks_2samp
 
-from jaxastro.stats import Score, interval
+from jaxastro.stats import Score, interval, wilson
 from jaxastro.stats.two_sample import c2st, earth_mover, ks
 from jaxastro.systems.planetary_systems.layout import System
 
@@ -140,16 +140,18 @@ def compare(
 
 
 def giants_by_metallicity(real: System, generated: System, edges: tuple[float, ...] = (-0.7, -0.2, 0.0, 0.2, 0.6)):
-    """Fraction of systems with a giant in bins of [Fe/H], real and generated, one row per bin."""
+    """Fraction of systems with a giant in bins of [Fe/H] that have any, generated and real, with Wilson's intervals."""
 
-    def fraction(system: System, low: float, high: float) -> tuple[float, int]:
+    def fraction(system: System, low: float, high: float) -> Score | None:
         metal, given = np.asarray(system.context)[:, 1], np.asarray(system.has_context)[:, 1]
         inside = given & (metal > low) & (metal <= high)
         heavy = np.where(np.asarray(system.mask), np.asarray(system.log_mass), -9).max(1) > GIANT
-        return float(heavy[inside].mean()) if inside.any() else float("nan"), int(inside.sum())
+        return wilson(int(heavy[inside].sum()), int(inside.sum())) if inside.any() else None
 
     rows = []
     for low, high in itertools.pairwise(edges):
-        (truth, n), (made, m) = fraction(real, low, high), fraction(generated, low, high)
-        rows.append({"score": f"giants, [Fe/H] {low:g} to {high:g}", "value": made, "real": truth, "n": n, "drawn": m})
+        truth, made = fraction(real, low, high), fraction(generated, low, high)
+        if truth and made:
+            row = made.as_row(f"giants, [Fe/H] {low:g} to {high:g}", truth.value)
+            rows.append(row | {"baseline_low": truth.low, "baseline_high": truth.high, "n": truth.n, "drawn": made.n})
     return rows
