@@ -85,7 +85,7 @@ def separate(
     Args:
         field: the data.
         options: priors, thresholds, effort.
-        told: called with the number of rounds done and their numbers, for a progress bar.
+        told: called with the number of rounds done and their numbers, for a progress bar; the draws are one more.
         known: (y, x) of sources to start with [pixel].
         resume: sky, latents and slot significances to go on from.
     """
@@ -121,6 +121,7 @@ def separate(
     if any(len(active(getattr(kept, kind))) < len(active(getattr(sky, kind))) for kind in KINDS):
         sky, key = kept, jax.random.fold_in(key, 1000)
         posterior = draw(sky, key, posterior.mean, options, draws=options.draws, iterations=options.iterations)
+    told(options.rounds + 2, sources=len(active(sky.points)) + len(active(sky.extended)))
     return Separation(posterior, sky, start, rounds, z)
 
 

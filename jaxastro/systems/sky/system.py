@@ -89,7 +89,7 @@ def train(data: Path | None, out: Path, options: config.Train) -> Report:
             field = keep(field, options)
         start = resume(options.resume, field) if options.resume else None
         known = positions(options.catalogue, field) if options.catalogue else None
-        with progress(options.rounds + 1, "separating", enabled=not options.quiet) as told:
+        with progress(options.rounds + 2, "separating", enabled=not options.quiet) as told:
             result = separate(field, options, told=told, known=known, resume=start)
         report = products(folder, field, result, options)
         big, _ = with_margin(field, options.padding)
