@@ -12,6 +12,7 @@ from jaxastro.systems.sky.data import Field
 BRIGHTNESS = 4.0  # pixels over which expected counts are averaged to scale the tension
 SMOOTH = 12.0  # pixels over which the scatter of residuals is measured
 FEW = 30.0  # photons around a pixel that do not tell how much a fit absorbed: then it is taken to be nothing
+LEAST = 0.01  # of the rate around a pixel; a sharp PSF between pixels rings, and may leave one nothing
 REPLICAS = 4  # of the counts, to know the scatter of Poisson noise
 EXPECTATION_STEPS = 60
 
@@ -68,6 +69,7 @@ def need_of_points(field: Field, rate: Float[np.ndarray, "channel y x"], spectru
         rate: expected counts.
         spectrum: flux of a point in each channel's band over that in the reference band.
     """
+    rate = np.maximum(rate, LEAST * gaussian_filter(rate, (0, BRIGHTNESS, BRIGHTNESS)))
     response = spectrum[:, None, None] * field.exposure
     information = np.maximum(correlate(response**2 / rate, field.psf**2).sum(0), 1e-30)
     seen = information > 1e-3 * information.max()

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 TENSION = "PuOr_r"
 MARK = {"fill": False, "linewidth": 1.0}
+AXES = {
+    "pos.eq.ra": "right ascension", "pos.eq.dec": "declination",
+    "pos.galactic.lon": "Galactic longitude", "pos.galactic.lat": "Galactic latitude",
+}  # fmt: skip
+WIDE = 1.5  # width over height from which rounds go down the page
 
 
 def overview(
@@ -65,9 +70,11 @@ def components(
 def stages(
     field: Field, tension: list[Float[np.ndarray, "y x"]], need: list[Float[np.ndarray, "y x"]], table: Table
 ) -> "Figure":
-    """Tension of the diffuse sky (above) and significance of a missing point (below) in every round."""
+    """Tension of the diffuse sky and significance of a missing point in every round."""
+    ny, nx = field.shape
     with style():
-        fig, axes = _panels(field, 2, len(tension))
+        fig, axes = _panels(field, 2, len(tension)) if nx < WIDE * ny else _panels(field, len(tension), 2)
+        axes = axes if nx < WIDE * ny else axes.T
         for i, (above, below) in enumerate(zip(tension, need, strict=True)):
             title = "diffuse sky only" if i == 0 else f"after round {i}"
             _show(axes[0, i], above, f"Tension, {title} [σ]", cmap=TENSION, vmin=-10, vmax=10)
@@ -142,7 +149,7 @@ def _panels(field: Field, rows: int, columns: int) -> tuple["Figure", np.ndarray
             continue
         for axis, shown in zip(ax.coords, (i == rows - 1, j == 0), strict=True):
             axis.set_ticklabel_visible(shown)
-            axis.set_axislabel(axis.default_label if shown else "")
+            axis.set_axislabel(AXES.get(axis.default_label, axis.default_label) if shown else "")
             axis.set_ticklabel(size=8, exclude_overlapping=True)
     return fig, axes
 

@@ -57,6 +57,17 @@ def test_noise_alone_needs_no_point_and_a_point_is_needed_where_it_is(level):
     assert np.hypot(y - 25, x - 37) < 1.5
 
 
+def test_a_pixel_without_any_rate_hides_no_other():
+    flat = np.full((1, N, N), 3.0)
+    field = seen_with(flat, 4)
+    field.counts[0, 20, 20] = 0
+    hole = flat.copy()
+    hole[0, 20, 20] = 1e-12
+    far = np.hypot(*(np.indices((N, N)) - 20)) > 8
+    with_hole, without = (need_of_points(field, rate, np.ones(1)).z[far] for rate in (hole, flat))
+    np.testing.assert_allclose(with_hole, without, atol=0.3)
+
+
 def test_what_a_fit_absorbs_is_given_back_by_the_scatter_of_the_residuals():
     """Residuals shrunk by a constant factor, noise and source alike, keep their significance."""
     flat = np.full((1, N, N), 30.0)
