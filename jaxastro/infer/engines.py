@@ -139,12 +139,18 @@ def svi(
     Returns:
         A posterior whose `info` holds the negative `elbo` of every step as `loss` [nat].
     """
-    import optax
-
     args = arrays(args)
     start, sites = prepare(model, args, key, start, sites)
-    unknown = {f"{name}_standard": value for name, value in start.items()}
+    latents, losses = _svi(model, args, start, key, learning_rate, draws, steps, guide, particles)
+    return finish(model, args, latents, sites, {"loss": losses}, "svi")
+
+
+@eqx.filter_jit  # also of NumPyro's set-up of the guide, which otherwise compiles every operation by itself
+def _svi(model, args, start, key, learning_rate, draws, steps, guide, particles):
+    import optax
+
     standard = standard_model(model)
+    unknown = {f"{name}_standard": value for name, value in start.items()}
     kwargs = {"init_loc_fn": init_to_value(values=unknown)} if isinstance(guide, type) else {}
     made: AutoGuide = guide(standard, **kwargs)  # pyright: ignore[reportArgumentType]
     optimiser = optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
@@ -152,8 +158,7 @@ def svi(
     fit, take = jax.random.split(key)
     result = engine.run(fit, steps, *args, progress_bar=False)
     sample = made.sample_posterior(take, result.params, sample_shape=(draws,))
-    latents = {name: sample[f"{name}_standard"] for name in start}
-    return finish(model, args, latents, sites, {"loss": result.losses}, "svi")
+    return {name: sample[f"{name}_standard"] for name in start}, result.losses
 
 
 def nuts(
