@@ -94,7 +94,7 @@ def summary(observation: Observation, completion: Completion) -> dict[str, Any]:
     inside, outside = hidden & (log_a < axes.min()), hidden & (log_a > axes.max())
     count = hidden.sum(1)
     low, middle, high = weighted_quantiles(count.astype(float), weight)
-    p = float(completion.earth_like())
+    p = min(float(completion.earth_like()), 1.0)  # weights sum to one within rounding
     row: dict[str, Any] = {"known": int(there.sum()), "others": float((weight * count).sum())}
     row |= {"others_lower": low, "others_median": middle, "others_upper": high}
     row |= {"p_earth_like": p, "p_std": float(np.sqrt(p * (1 - p) / max(float(completion.ess), 1.0)))}
@@ -114,7 +114,8 @@ def _nearest(name: str, system: System, where: np.ndarray, weight: np.ndarray, l
     row = {}
     for column, values in (("pl_orbsmax", system.log_a), ("pl_bmasse", system.log_mass)):
         chosen = np.asarray(values)[np.arange(len(place)), place][has]
-        low, middle, high = 10 ** weighted_quantiles(chosen, weight[has]) if has.any() else np.full(3, np.nan)
+        quantiles = 10 ** weighted_quantiles(chosen, weight[has]) if has.any() else np.full(3, np.nan)
+        low, middle, high = map(float, quantiles)
         row |= {f"next_{name}_{column}": middle, f"next_{name}_{column}_16": low, f"next_{name}_{column}_84": high}
     return row
 

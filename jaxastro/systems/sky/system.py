@@ -21,6 +21,7 @@ from jaxastro.systems.sky.data import TRUTH, Field, read, thin
 from jaxastro.systems.sky.iterate import KINDS, Separation, point_spectrum, separate
 from jaxastro.systems.sky.model import cropped, with_margin
 from jaxastro.systems.sky.reconstruction import Reconstruction, resume
+from jaxastro.systems.sky.reconstruction import restore as restore
 from jaxastro.systems.sky.simulate import save_field, simulate_field
 from jaxastro.systems.sky.slots import gains
 from jaxastro.train.progress import progress
