@@ -261,8 +261,8 @@ def complete(run: Path, data: Path, options: config.Complete) -> Table:
         write_draws(options.draws, planets, draws, options)
     if options.figure:
         host, (observation, completion) = next(iter(draws.items()))
-        letters = known_planets(planets, host, options.known).letter
-        save(completion_figure(host, observation, letters, completion), options.figure)  # pyright: ignore
+        letters = list(known_planets(planets, host, options.known).letter)
+        save(completion_figure(host, observation, letters, completion), options.figure)
     table.meta.update(seed=options.seed, draws=options.n, notes=list(planets.notes))  # pyright: ignore
     return table
 
@@ -297,7 +297,7 @@ def explain(run: Path, data: Path, out: Path, options: config.Explain) -> Report
             file = f"{name.lower().replace(' ', '_').replace('-', '_')}.png"
             save(shapley_figure(list(mine.letter), moves, base, name), folder / file)
             report.files.append(Path(out) / file)
-        save(completion_figure(host, observation, mine.letter, completion), folder / "others.png")  # pyright: ignore
+        save(completion_figure(host, observation, list(mine.letter), completion), folder / "others.png")
     report.files.append(Path(out) / "others.png")
     report.tables["known planets"] = rows
     report.notes.append(f"{float(completion.ess):.0f} effective draws of {options.n}.")

@@ -107,12 +107,18 @@ def test_a_run_is_written_scored_and_read_back(tmp_path, preset):
             system.complete(tmp_path / "run", data / "planets.csv", config.Complete(host="7"))
         return
     draws, figure = tmp_path / "draws.ecsv", tmp_path / "star.png"
-    asked = config.Complete(host="7", n=40, draws=draws, figure=figure, quiet=True)
+    two = str(table["hostname"][table["sy_pnum"] == 2][0])
+    asked = config.Complete(host=two, n=40, draws=draws, figure=figure, quiet=True)
     stars = system.complete(tmp_path / "run", data / "planets.csv", asked)
-    known, written = stars["known"][0], Table.read(draws)
+    written = Table.read(draws)
     assert stars["next_outside_pl_orbsmax"].unit == "AU" and "effective draws" in stars["flag"][0]
-    assert (written["pl_letter"] != "").sum() == 40 * known
+    assert (written["pl_letter"] != "").sum() == 40 * 2
     assert figure.read_bytes().startswith(b"\x89PNG")
+    why = system.explain(tmp_path / "run", data / "planets.csv", tmp_path / "why", config.Explain(host=two, n=40))
+    moves = [row["shapley"] for row in why.tables["known planets"] if row["question"] == "number of other planets"]
+    worth = why.values["number of other planets"]
+    assert sum(moves) == pytest.approx(worth["all known"] - worth["nothing known"], abs=1e-4)
+    assert all(0 < row["attention"] < 1 for row in why.tables["known planets"])
 
 
 @pytest.mark.core
