@@ -117,9 +117,9 @@ def toi469(runs: Path, models: list[int], catalogue: Path, n: int) -> dict[str, 
     width = jnp.zeros_like(seen.error).at[0, 0].set(0.15 / 3**0.5).at[0, 1].set(0.2 / 3**0.5)
     wide = seen._replace(error=width, has_context=jnp.zeros_like(seen.has_context), kind=seen.kind.at[:, 1].set(0))
     inside = []
+    densities = {f: system.load(runs / f"default_{f}") for f in models}
     for f, r in itertools.product(models, range(ROUNDS)):
-        key = jax.random.fold_in(jax.random.key(f), r)
-        done = complete(system.load(runs / f"default_{f}"), wide, key=key, n=n)
+        done = complete(densities[f], wide, key=jax.random.fold_in(jax.random.key(f), r), n=n)
         count = np.bincount(
             np.minimum((np.asarray(done.hidden) & _inside(done)).sum(1), 3), np.asarray(done.weight), minlength=4
         )

@@ -209,9 +209,9 @@ class _Stage(NamedTuple):
         writes = p.open & ~beyond[chosen]
         full = writes & (p.count >= self.planets - left)
         log_weight = p.log_weight + jnp.where(p.open, _log(unseen.mean()), 0.0)
-        grown = p._replace(log_weight=jnp.where(full, -jnp.inf, log_weight))
-        grown = self._write(grown, jnp.stack([log_a, log_mass, log_radius]), -1)
-        kept = p._replace(log_weight=jnp.where(full, -jnp.inf, log_weight), open=p.open & writes & ~full)
+        weighed = p._replace(log_weight=jnp.where(full, -jnp.inf, log_weight))
+        grown = self._write(weighed, jnp.stack([log_a, log_mass, log_radius]), -1)
+        kept = weighed._replace(open=p.open & writes & ~full)
         return jax.tree.map(lambda a, b: jnp.where(writes & ~full, a, b), grown, kept)
 
     def insert(self, particles: _Particle, i: Int[Array, ""], key: PRNGKeyArray) -> _Particle:

@@ -19,11 +19,10 @@ def to_systems(planets: Planets) -> tuple[System, Table]:
     Raises:
         InputError: a system is longer than the context, or none is complete.
     """
-    known = ~np.isnan(planets.mass.value) & ~planets.mass.limit
     hosts = planets.hosts()
     number = {name: i for i, name in enumerate(hosts)}
     of = np.array([number[name] for name in planets.system])
-    complete = np.bincount(of, ~known, len(hosts)) == 0
+    complete = np.bincount(of, ~planets.weighed(), len(hosts)) == 0
     size = np.bincount(of, minlength=len(hosts))
     if not complete.any():
         raise InputError(
@@ -63,8 +62,7 @@ def to_systems(planets: Planets) -> tuple[System, Table]:
 
 def left_out(planets: Planets) -> int:
     """How many systems `to_systems` leaves out because a mass is missing."""
-    known = ~np.isnan(planets.mass.value) & ~planets.mass.limit
-    return len(set(planets.system[~known]))
+    return len(set(planets.system[~planets.weighed()]))
 
 
 def within_reach(systems: System) -> System:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from jaxastro.systems.planetary_systems.columns import Measured
 from jaxastro.systems.planetary_systems.names import star_meant
@@ -49,6 +49,10 @@ class Planets:
         """The chosen planets in the given order."""
         names = [f.name for f in dataclasses.fields(self) if f.name not in ("notes", "used")]
         return dataclasses.replace(self, **{name: getattr(self, name)[index] for name in names})
+
+    def weighed(self) -> Bool[np.ndarray, " planet"]:
+        """Which planets have a true mass that is no limit."""
+        return ~np.isnan(self.mass.value) & ~self.mass.limit
 
     def hosts(self) -> list[str]:
         """The stars in the order of the table."""

@@ -321,15 +321,15 @@ def _continuous(run: Path) -> Any:
 def check(data: Path, options: config.Check) -> Report:
     """What was understood of a table of planets."""
     planets = _planets(data, options)
-    hosts, notes = planets.hosts(), list(planets.notes)
-    if absent := left_out(planets):
+    hosts, notes, absent = planets.hosts(), list(planets.notes), left_out(planets)
+    if absent:
         notes.append(f"{absent} systems have a planet of unknown true mass: they can be completed, not trained on.")
-    longest = max(hosts, key=Counter(planets.system).__getitem__)
-    if (size := int((planets.system == longest).sum())) > PLANETS:
+    longest, size = Counter(planets.system).most_common(1)[0]
+    if size > PLANETS:
         notes.append(f"System '{longest}' has {size} planets; {PLANETS} fit.")
     known = {name: int(np.isfinite(getattr(planets, name).value).sum()) for name in ("a", "mass", "msini", "radius")}
     rows = [{"quantity": name, "planets": n, "column": planets.used.get(name, "")} for name, n in known.items()]
-    values = {"systems": len(hosts), "planets": len(planets), "incomplete": left_out(planets)}
+    values = {"systems": len(hosts), "planets": len(planets), "incomplete": absent}
     return Report(f"{data}: {len(planets)} planets of {len(hosts)} stars", {"understood": rows}, values, notes)
 
 

@@ -72,9 +72,10 @@ def stages(
 ) -> "Figure":
     """Tension of the diffuse sky and significance of a missing point in every round."""
     ny, nx = field.shape
+    down = nx >= WIDE * ny
     with style():
-        fig, axes = _panels(field, 2, len(tension)) if nx < WIDE * ny else _panels(field, len(tension), 2)
-        axes = axes if nx < WIDE * ny else axes.T
+        fig, axes = _panels(field, len(tension), 2) if down else _panels(field, 2, len(tension))
+        axes = axes.T if down else axes
         for i, (above, below) in enumerate(zip(tension, need, strict=True)):
             title = "diffuse sky only" if i == 0 else f"after round {i}"
             _show(axes[0, i], above, f"Tension, {title} [σ]", cmap=TENSION, vmin=-10, vmax=10)

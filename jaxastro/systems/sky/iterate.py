@@ -15,7 +15,7 @@ from jaxastro.systems.sky.config import Train
 from jaxastro.systems.sky.data import Field
 from jaxastro.systems.sky.detect import local_tension, need_of_points, peak_pixels
 from jaxastro.systems.sky.model import Sky, build, cropped, sky_model, with_margin
-from jaxastro.systems.sky.slots import active, gains, insert, places, remove
+from jaxastro.systems.sky.slots import active, free, gains, insert, places, remove
 
 NEAR = 2.5  # pixels within which a second source is no new point
 HALO = 7.0  # pixels around a point in which tension calls for an extended source
@@ -104,13 +104,13 @@ def separate(
         if i == 0 and known is not None:
             far = [p for p in found if not len(known) or np.hypot(*(known - p).T).min() > NEAR]
             found = np.concatenate([known, np.array(far).reshape(-1, 2)])
-        found = found[: int((np.asarray(sky.points.active) == 0).sum())]
+        found = found[: len(free(sky.points))]
         rounds.append(Round(seen, found))
         told(i + 1, tension=float(seen.tension.max()), sources=len(active(sky.points)), new=len(found))
         if len(found):
             at = pixels(found, field)
             sky, mean, slots = insert(sky, mean, "points", found + np.array(start), seen.faintest[at])
-            z["points"][slots] = np.maximum(seen.tension, seen.need)[at][: len(slots)]
+            z["points"][slots] = np.maximum(seen.tension, seen.need)[at]
         else:
             sky, mean, widened = widen(field, sky, mean, seen, z, tried, options, jax.random.fold_in(key, 500 + i))
             if not widened:
@@ -118,7 +118,7 @@ def separate(
     key = jax.random.fold_in(key, 1000)
     posterior = draw(sky, key, mean, options, draws=options.draws, iterations=2 * options.iterations)  # pyright: ignore
     kept = prune(sky, posterior, options)
-    if any(len(active(getattr(kept, kind))) < len(active(getattr(sky, kind))) for kind in KINDS):
+    if kept is not sky:
         sky, key = kept, jax.random.fold_in(key, 1000)
         posterior = draw(sky, key, posterior.mean, options, draws=options.draws, iterations=options.iterations)
     told(options.rounds + 2, sources=len(active(sky.points)) + len(active(sky.extended)))
@@ -213,7 +213,7 @@ def widen(
     distance = np.hypot(*(np.indices(field.shape)[:, None] - where.T[:, :, None, None]))
     halo = np.where((distance < HALO) & (distance == distance.min(0)), seen.tension, 0)
     around, least = halo.max((1, 2)), HALO_TENSION * options.threshold
-    room = int((np.asarray(sky.extended.active) == 0).sum())
+    room = len(free(sky.extended))
     likely = [k for k in np.argsort(-around) if around[k] > least and slots[k] not in tried]
     chosen = np.array(likely[:room], int)
     if not len(chosen):
@@ -239,7 +239,7 @@ def widen(
 
 
 def prune(sky: Sky, posterior: Posterior, options: Train) -> Sky:
-    """The sky without the sources that the data do not ask for.
+    """The sky without the sources that the data do not ask for; the same object where they ask for all.
 
     Those are sources whose likelihood gain, all else as it is, is below `options.keep` sigma, or whose flux is less
     than that many of its posterior standard deviations: it may as well be the diffuse sky's, or a neighbour's.
@@ -249,5 +249,5 @@ def prune(sky: Sky, posterior: Posterior, options: Train) -> Sky:
         if len(slots):
             flux = np.asarray(posterior.sites[f"{name}_flux"])[:, sky.diffuse.bands.reference, slots]
             weak = np.minimum(gains(sky, posterior.mean, kind), flux.mean(0) / flux.std(0)) < options.keep
-            sky = remove(sky, kind, slots[weak])
+            sky = remove(sky, kind, slots[weak]) if weak.any() else sky
     return sky

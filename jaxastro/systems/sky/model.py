@@ -172,13 +172,6 @@ def _report(kind: str, sources: PointSources | ExtendedSources, latents: dict[st
         numpyro.deterministic(f"{kind}_{name}", value)
 
 
-def slot_latents(mean: dict[str, Array], kind: str, slot: int) -> dict[str, Array]:
-    """`mean` with the latents of one slot at their prior mean: what a newly inserted source starts from."""
-    return {
-        name: value.at[slot].set(0.0) if name.startswith(f"{kind}_latent_") else value for name, value in mean.items()
-    }
-
-
 def cropped(image: np.ndarray | jax.Array, field: Field, start: tuple[int, int]) -> np.ndarray:
     """The pixels of the field out of an image with its margin, axes (..., y, x)."""
     (y, x), (ny, nx) = start, field.shape

@@ -64,11 +64,16 @@ def restore(card: dict[str, Any]) -> Reconstruction:
     energy = np.array(known["energy_keV"])
     edges = np.stack([energy, 2 * energy], 1) if known["edges"] else None
     field = Field(blank.astype(np.int32), blank + 1, blank, kernel, band, energy, edges)
-    options = build_options(config.Train, {k: v for k, v in card["config"].items() if k not in ("catalogue", "resume")})
+    options = options_of(card)
     sky = build(field, options)
     latents = prior_mean(sky)
     z = {"points": jnp.zeros(options.sources), "extended": jnp.zeros(options.extended)}
     return Reconstruction(sky, latents, z)
+
+
+def options_of(card: dict[str, Any]) -> config.Train:
+    """The options of a run, without the files that it started from."""
+    return build_options(config.Train, {k: v for k, v in card["config"].items() if k not in ("catalogue", "resume")})
 
 
 def prior_mean(sky: Sky) -> dict[str, Array]:

@@ -5,7 +5,7 @@ import dataclasses
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from jaxastro.fields import ExtendedSources, LogNormal, MultiBandField, Normal, PointSources, de_excite
 from jaxastro.infer.standard import trace_sites
@@ -22,6 +22,11 @@ Latents = dict[str, Array]
 def active(sources: PointSources | ExtendedSources) -> Int[np.ndarray, " source"]:
     """Slots in use."""
     return np.flatnonzero(np.asarray(sources.active) > 0)
+
+
+def free(sources: PointSources | ExtendedSources) -> Int[np.ndarray, " slot"]:
+    """Slots that are off."""
+    return np.flatnonzero(np.asarray(sources.active) == 0)
 
 
 def places(sources: PointSources | ExtendedSources, start: tuple[int, int]) -> Float[np.ndarray, "source 2"]:
@@ -51,7 +56,7 @@ def insert(
         size: prior median of the half-light radius of extended sources [pixel].
     """
     old = getattr(sky, kind)
-    slots = np.flatnonzero(np.asarray(old.active) == 0)[: len(where)]
+    slots = free(old)[: len(where)]
     where, least = where[: len(slots)], least[: len(slots)]
     fresh = jnp.zeros(len(old.active)).at[slots].set(1.0)
     one = jnp.ones_like(fresh)
@@ -117,10 +122,3 @@ def gains(sky: Sky, mean: Latents, kind: str) -> Float[np.ndarray, " source"]:
         without = np.asarray(expected(remove(sky, kind, np.array([slot])), mean), float)[seen]
         result.append(2 * np.sum(counts[seen] * np.log(with_it / without) - (with_it - without)))
     return np.sqrt(np.maximum(np.array(result), 0.0))
-
-
-def slot_mask(sources: PointSources | ExtendedSources, slots: Int[np.ndarray, " source"]) -> Bool[np.ndarray, " slot"]:
-    """True at these slots."""
-    mask = np.zeros(len(sources.active), bool)
-    mask[slots] = True
-    return mask

@@ -12,7 +12,6 @@ from jaxtyping import Float
 
 from jaxastro.errors import ArtefactError, InputError
 from jaxastro.io import read_card, stage_directory, write_model
-from jaxastro.options import build as build_options
 from jaxastro.plots import save
 from jaxastro.report import Report
 from jaxastro.systems.sky import config, figures, maps, scores
@@ -20,8 +19,8 @@ from jaxastro.systems.sky.catalogue import read_positions, source_table, write_r
 from jaxastro.systems.sky.data import TRUTH, Field, read, thin
 from jaxastro.systems.sky.iterate import KINDS, Separation, point_spectrum, separate
 from jaxastro.systems.sky.model import cropped, with_margin
-from jaxastro.systems.sky.reconstruction import Reconstruction, resume
-from jaxastro.systems.sky.reconstruction import restore as restore
+from jaxastro.systems.sky.reconstruction import Reconstruction, options_of, resume
+from jaxastro.systems.sky.reconstruction import restore as restore  # `jaxastro.load` finds it here
 from jaxastro.systems.sky.simulate import save_field, simulate_field
 from jaxastro.systems.sky.slots import gains
 from jaxastro.train.progress import progress
@@ -220,7 +219,7 @@ def catalogue(field: Field, result: Separation) -> Table:
 def _load(run: Path, data: Path) -> tuple[Field, dict[str, np.ndarray], Table, config.Train]:
     """The data as the run read it, its posterior draws and its catalogue."""
     card = read_card(run, system="sky")
-    options = build_options(config.Train, {k: v for k, v in card["config"].items() if k not in ("catalogue", "resume")})
+    options = options_of(card)
     field = read(_one(data), options)
     try:
         with np.load(run / POSTERIOR) as file:
